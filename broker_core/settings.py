@@ -1,0 +1,126 @@
+"""Settings that all adapters share, from arguments and the environment; arguments win."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker_core.errors import ConfigurationError
+
+ENV_PREFIX = "FAIRDISPATCH_"
+BROKER_VARIABLE = "BROKER"
+
+Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400)]
+
+
+class DispatcherSettings(BaseSettings):
+    """What every adapter understands. In the environment each is `FAIRDISPATCH_` and its name in capitals.
+
+    All times are seconds. An adapter adds its own fields in a subclass.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True
+    )
+
+    namespace: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="the logical queue: 1–64 letters, digits, dots, dashes and underscores",
+    )
+    quantum: int = Field(
+        10, ge=1, le=1_000_000, description="cost units a customer of weight 1 gets in one visit"
+    )
+    lease_seconds: float = Field(
+        30.0, ge=0.05, le=86400, description="how long a delivery stays its consumer's without renewal"
+    )
+    max_attempts: int = Field(
+        5, ge=1, le=1000, description="deliveries before a message becomes a dead letter"
+    )
+    backoff_base: Seconds = Field(
+        1.0, description="delay after the first failure; doubled by each further one"
+    )
+    backoff_cap: Seconds = Field(300.0, description="the longest delay after a failure")
+    backoff_jitter: float = Field(0.2, ge=0, le=1, description="random part of the delay: 0.2 is ±20 %")
+    max_payload_bytes: int = Field(1 << 20, ge=0, le=128 << 20, description="largest payload of a message")
+    max_headers_bytes: int = Field(
+        16 << 10, ge=0, le=1 << 20, description="largest sum of a message's header names and values in UTF-8"
+    )
+    max_cost: int = Field(1000, ge=1, le=1_000_000, description="largest cost of a message")
+    dedup_window: Seconds = Field(
+        300.0, description="how long a (customer, Message.id) is recognised; 0 switches it off"
+    )
+    dead_letter_retention: Seconds = Field(14 * 86400.0, description="how long a dead letter is kept")
+
+    @classmethod
+    def load(cls, **arguments: Any) -> Self:
+        """Read arguments and environment; raise ConfigurationError naming variable, value and what is allowed."""
+        names = {name: variables_of(name, field) for name, field in cls.model_fields.items()}
+        refuse_unknown_arguments(arguments, names)
+        refuse_unknown_variables({variable for variables in names.values() for variable in variables})
+        try:
+            return cls(**arguments)
+        except ValidationError as error:
+            raise ConfigurationError(_describe(error, cls.model_fields, arguments)) from None
+
+
+def variables_of(name: str, field: FieldInfo) -> list[str]:
+    """Name the environment variables that a field is read from, the preferred one first."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [choice for choice in alias.choices if isinstance(choice, str) and choice != name]
+    if isinstance(alias, str):
+        return [alias]
+    return [ENV_PREFIX + name.upper()]
+
+
+def refuse_unknown_arguments(arguments: Mapping[str, object], known: Iterable[str]) -> None:
+    """Raise ConfigurationError for an argument that is no setting, with the nearest one that is."""
+    for name in arguments:
+        if name not in known:
+            raise ConfigurationError(f"{name} is not a setting{_nearest(name, known)}")
+
+
+def refuse_unknown_variables(known: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
+    """Raise ConfigurationError for a `FAIRDISPATCH_…` that is none of `known`, with the nearest one."""
+    for variable in environment:
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            raise ConfigurationError(
+                f"the environment variable {variable} is not known{_nearest(variable, known)}"
+            )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+def _describe(
+    error: ValidationError, fields: Mapping[str, FieldInfo], arguments: Mapping[str, object]
+) -> str:
+    lines = []
+    for detail in error.errors(include_url=False, include_input=False):
+        place = str(detail["loc"][0]) if detail["loc"] else ""
+        name, field = next(
+            ((n, f) for n, f in fields.items() if place == n or place in variables_of(n, f)),
+            (place, None),
+        )
+        if field is None:
+            lines.append(f"{place}: {detail['msg']}")
+            continue
+        variable = variables_of(name, field)[0]
+        value = arguments.get(
+            name, next((os.environ[v] for v in variables_of(name, field) if v in os.environ), None)
+        )
+        secret = SecretStr.__name__ in str(field.annotation)
+        shown = "" if secret or value is None else f" is {value!r}, but"
+        source = name if name in arguments else variable
+        allowed = f" ({field.description})" if field.description else ""
+        lines.append(f"{source}{shown}: {detail['msg']}{allowed}")
+    return "; ".join(lines)
