@@ -1,0 +1,85 @@
+# Every target first makes .venv as requirements.lock says; only git, make and Python ≥ 3.11 with venv are needed.
+# Variables: PYTHON (interpreter for .venv), BROKER, ARGS (handed on), SETUP=1 (test: install system packages).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.complete
+BROKER ?= redis
+ARGS ?=
+
+.PHONY: help
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml scripts/setup
+	scripts/setup $(VENV) requirements.lock
+	touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv (implied by the others)
+
+.PHONY: demo
+demo: setup ## Many customers share few consumers fairly while one floods them, on a real server
+	$(PY) -m fair_dispatcher demo $(ARGS)
+
+.PHONY: test
+test: setup system-packages ## Run all tests at their short size
+	$(PY) -m pytest $(ARGS)
+
+.PHONY: test-full
+test-full: setup system-packages ## Run all tests at their full size
+	$(PY) -m pytest --conformance-size=full $(ARGS)
+
+.PHONY: conformance
+conformance: setup ## Run the contract against one broker: BROKER=memory|redis
+	$(PY) -m pytest tests/conformance -k '$(BROKER)' $(ARGS)
+
+.PHONY: test-lowest
+test-lowest: setup ## Run unit and Redis conformance tests with the oldest versions that pyproject.toml allows
+	PY=$(PY) scripts/test-lowest
+
+.PHONY: system-packages
+system-packages:
+ifneq ($(CI)$(SETUP),)
+	scripts/install-redis
+endif
+
+.PHONY: check
+check: setup ## Format, lint, types, import rule, generated files, lock and wheel
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py
+
+.PHONY: format
+format: setup ## Format the code and mend what the linter can
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+.PHONY: proto
+proto: setup ## Generate the envelope's Python code
+	$(PY) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. broker_core/envelope.proto
+
+.PHONY: bench
+bench: setup ## Measure: prints a table, writes bench/results/ (ARGS="--only end_to_end_1000")
+	$(PY) -m bench $(ARGS)
+
+.PHONY: lock
+lock: setup ## Resolve requirements.lock anew, to the newest versions
+	$(PY) -m uv pip compile pyproject.toml --output-file requirements.lock --upgrade --quiet \
+	  --universal --python-version 3.11 --all-extras --group dev \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url
+
+.PHONY: wheel
+wheel: setup ## Build dist/*.whl
+	$(PY) -m hatchling build -t wheel
+
+.PHONY: clean
+clean: ## Remove everything that these targets made
+	rm -rf $(VENV) .venv-lowest dist build bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
