@@ -1,19 +1,18 @@
 """Weighted deficit round robin, pure: no clock, no I/O, no queues of its own.
 
-Shreedhar & Varghese, "Efficient fair queuing using deficit round-robin", SIGCOMM 1995. Two changes:
-a visit that was cut short is resumed instead of being granted again, and a customer whose next message
-costs more than several quanta is parked until the round in which it can afford it, so that rounds
-in which nobody can afford anything are skipped by arithmetic.
+Shreedhar & Varghese, "Efficient fair queuing using deficit round-robin", SIGCOMM 1995. Two additions:
+a visit that was cut short is resumed instead of being granted again, and rounds in which nobody can
+afford anything are skipped by arithmetic. Both leave the order of plain deficit round robin as it is.
 
-Time is the number of the round (a virtual clock). It only runs while somebody is parked.
+Time is virtual: it is the number of the round, and it passes only while somebody is visited.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
-_ROUND_MARKER = ""  # stands in the ring where a new round begins; a customer's name is never empty
+HeadCost = Callable[[str], int | None]
 
 
 class DeficitRoundRobin:
@@ -24,102 +23,92 @@ class DeficitRoundRobin:
     One that joins with head cost c waits for at most ⌈c/(wᵢ·quantum)⌉·Σ wⱼ·quantum + Σ Cⱼ units.
 
     Use: `join` a customer when it gets something ready, `next_customer` to ask, `charge` for what was
-    handed over, `leave` at once when nothing of it is ready any more. All costs are whole numbers ≥ 1.
-    Choosing and charging are O(1) amortised, a new round is O(parked · log parked), `leave` is O(ring).
+    handed over, `leave` at once when nothing of it is ready any more. Costs are whole numbers ≥ 0.
+    `join`, `charge` and `leave` are O(1). A choice takes as many steps as the cost has quanta,
+    but never more than three times round the ring.
     """
 
     def __init__(self, quantum: int, weight_of: Callable[[str], int] = lambda _: 1) -> None:
-        self._quantum = quantum
+        self.quantum = quantum
         self._weight_of = weight_of
-        self._ring: deque[str] = deque()
-        self._deficit: dict[str, int] = {}
-        self._parked: dict[str, int] = {}
-        self._round = 0
+        self._ring: OrderedDict[str, int] = OrderedDict()  # customer → deficit; the head is visited next
         self._visiting = False
-        self._marked = False
 
     def __contains__(self, customer: str) -> bool:
-        return customer in self._deficit
+        return customer in self._ring
 
     def __len__(self) -> int:
-        return len(self._deficit)
+        return len(self._ring)
 
     def join(self, customer: str) -> None:
         """Put the customer at the tail, without credit; no effect if it is in already."""
-        if customer not in self._deficit:
-            self._deficit[customer] = 0
-            self._ring.append(customer)
+        self._ring.setdefault(customer, 0)
 
     def leave(self, customer: str) -> None:
         """Take the customer out and drop its deficit; no effect if it isn't in."""
-        if self._deficit.pop(customer, None) is None:
-            return
-        if self._parked.pop(customer, None) is None:
-            if self._ring[0] == customer:
-                self._visiting = False
-            self._ring.remove(customer)
+        if self._ring and next(iter(self._ring)) == customer:
+            self._visiting = False
+        self._ring.pop(customer, None)
 
-    def next_customer(self, head_cost: Callable[[str], int]) -> str | None:
+    def forfeit(self, customer: str) -> None:
+        """Drop the deficit of a customer whose messages were taken away; no effect if it isn't in.
+
+        It keeps its place and leaves when its turn comes, unless something of it is ready again by then.
+        """
+        if customer in self._ring:
+            self._ring[customer] = 0
+            if next(iter(self._ring)) == customer:
+                self._visiting = False
+
+    def next_customer(self, head_cost: HeadCost) -> str | None:
         """Tell whose first message is next; None when the ring is empty.
 
-        head_cost gives the cost of a customer's first ready message. The answer stays the same until
-        `charge`, `leave` or a change of that cost.
+        head_cost gives the cost of a customer's first ready message, or None for a customer that may not
+        be served now, which then leaves the ring. The answer stays the same until `charge`, `leave` or
+        a change of that cost.
         """
-        while self._ring:
-            customer = self._ring[0]
-            if customer == _ROUND_MARKER:
-                self._begin_round()
+        ring = self._ring
+        fruitless = 0
+        while ring:
+            customer = next(iter(ring))
+            cost = head_cost(customer)
+            if cost is None:
+                self.leave(customer)
                 continue
             if not self._visiting:
-                self._deficit[customer] += self._quantum * self._weight_of(customer)
+                if fruitless >= len(ring):
+                    self._skip_rounds(head_cost)
+                    fruitless = 0
+                ring[customer] += self._grant(customer)
                 self._visiting = True
-            shortfall = head_cost(customer) - self._deficit[customer]
-            if shortfall <= 0:
+            if cost <= ring[customer]:
                 return customer
-            self._end_visit(shortfall)
+            self._end_visit(customer)
+            fruitless += 1
         return None
 
     def charge(self, cost: int) -> None:
         """Book one hand-over to the customer that `next_customer` named."""
-        customer = self._ring[0]
-        self._deficit[customer] -= cost
-        if self._deficit[customer] == 0:
-            self._visiting = False
-            self._ring.rotate(-1)
+        customer = next(iter(self._ring))
+        self._ring[customer] -= cost
+        if self._ring[customer] <= 0:
+            self._end_visit(customer)
 
-    def reweigh(self, customer: str) -> None:
-        """Let a change of weight count from the customer's next visit, not after a long parking."""
-        until = self._parked.pop(customer, None)
-        if until is not None:
-            # What was granted ahead for rounds that have not come is taken back.
-            self._deficit[customer] = 0
-            self._ring.append(customer)
+    def _grant(self, customer: str) -> int:
+        return self.quantum * self._weight_of(customer)
 
-    def _end_visit(self, shortfall: int) -> None:
-        customer = self._ring.popleft()
+    def _end_visit(self, customer: str) -> None:
         self._visiting = False
-        grant = self._quantum * self._weight_of(customer)
-        rounds = -(-shortfall // grant)
-        if rounds == 1:
-            self._ring.append(customer)
-            return
-        # The visit that ends the parking grants once more by itself.
-        self._deficit[customer] += (rounds - 1) * grant
-        if not self._marked:
-            self._ring.append(_ROUND_MARKER)
-            self._marked = True
-        self._parked[customer] = self._round + rounds
+        self._ring.move_to_end(customer)
 
-    def _begin_round(self) -> None:
-        self._ring.popleft()
-        self._marked = False
-        if not self._parked:
-            return
-        self._round = self._round + 1 if self._ring else min(self._parked.values())
-        due = sorted((until, customer) for customer, until in self._parked.items() if until <= self._round)
-        for _, customer in due:
-            del self._parked[customer]
-        if self._parked:
-            self._ring.append(_ROUND_MARKER)
-            self._marked = True
-        self._ring.extendleft(customer for _, customer in reversed(due))
+    def _skip_rounds(self, head_cost: HeadCost) -> None:
+        """Grant what all would get in the rounds before the first in which somebody can afford its head."""
+        rounds_to_afford = [
+            -(-(cost - deficit) // self._grant(customer))
+            for customer, deficit in self._ring.items()
+            if (cost := head_cost(customer)) is not None
+        ]
+        rounds = min(rounds_to_afford) - 1
+        if rounds > 0:
+            for customer in self._ring:
+                self._ring[customer] += rounds * self._grant(customer)
