@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
 
 from broker_core.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from fair_redis_streams.embedded.server import EmbeddedServer
-
 SCHEME = "embedded:"
 
-__all__ = ["SCHEME", "acquire"]
+__all__ = ["SCHEME", "EmbeddedServer", "acquire"]
+
+
+class EmbeddedServer:
+    """One use of a running server; it stays at least until `release`. Made by `acquire`.
+
+    folder: where its data and its log are. url: for `redis.asyncio.Redis.from_url`.
+    """
+
+    def __init__(self, folder: Path, socket: Path, leave: Callable[[Path], None]) -> None:
+        self.folder = folder
+        self.url = f"unix://{quote(str(socket))}?db=0"
+        self._leave = leave
+        self._released = False
+
+    async def release(self) -> None:
+        """Give up this use, at once; the server ends with the last use of all processes. Idempotent."""
+        if not self._released:
+            self._released = True
+            self._leave(self.folder)
 
 
 async def acquire(url: str) -> EmbeddedServer:

@@ -14,31 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from broker_core.errors import BrokerUnavailable, ConfigurationError
-from fair_redis_streams.embedded import keeper, places
+from fair_redis_streams.embedded import EmbeddedServer, keeper, places
 
 _START_LOCK = "start.lock"
 _START_SECONDS = 30.0
 _LOAD_SECONDS = 300.0
 _STEP_SECONDS = 0.02
 _ANSWER_SECONDS = 1.0
-
-
-class EmbeddedServer:
-    """One use of a running server; it stays at least until `release`."""
-
-    def __init__(self, folder: Path, socket: Path) -> None:
-        self.folder = folder
-        self.url = f"unix://{quote(str(socket))}?db=0"
-        self._released = False
-
-    async def release(self) -> None:
-        """Give up this use, at once; the server ends with the last use of all processes. Idempotent."""
-        if not self._released:
-            self._released = True
-            _leave(self.folder)
 
 
 @dataclass(slots=True)
@@ -65,7 +49,8 @@ async def acquire(url: str) -> EmbeddedServer:
         await patience.step(f"the embedded server in {named} does not end")
     try:
         with places.explained(folder):
-            return EmbeddedServer(folder, await _running_socket(folder, program, patience))
+            socket = await _running_socket(folder, program, patience)
+        return EmbeddedServer(folder, socket, _leave)
     except BaseException:
         _leave(folder)
         raise

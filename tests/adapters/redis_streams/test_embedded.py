@@ -21,9 +21,8 @@ import pytest
 from redis.asyncio import Redis
 
 from broker_core.errors import BrokerUnavailable, ConfigurationError
-from fair_redis_streams.embedded import acquire
+from fair_redis_streams.embedded import EmbeddedServer, acquire
 from fair_redis_streams.embedded.keeper import LOG_FILE, read_state
-from fair_redis_streams.embedded.server import EmbeddedServer
 
 USER = """
 import asyncio, sys
