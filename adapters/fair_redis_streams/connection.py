@@ -1,0 +1,115 @@
+"""One Redis server as the adapter needs it: a call either ran once, or it is known whether it may have run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from broker_core.errors import BrokerUnavailable, ConfigurationError
+from fair_redis_streams.errors import to_dispatcher_error
+
+Argument = bytes | str | int | float
+
+
+class NotSent(BrokerUnavailable):
+    """No connection could be made, so nothing has reached the server."""
+
+
+class AnswerLost(BrokerUnavailable):
+    """The command was sent, its answer did not come: it may have run."""
+
+
+class Connections:
+    """A bounded pool of connections, of its own or borrowed from a client that the caller made.
+
+    Commands are never resent here: redis-py's own retries are switched off, or not used.
+    """
+
+    def __init__(self, pool: ConnectionPool, timeout_seconds: float, *, owned: bool) -> None:
+        self._pool = pool
+        self._timeout_seconds = timeout_seconds
+        self._owned = owned
+
+    @classmethod
+    def to_url(cls, url: str, timeout_seconds: float, max_connections: int) -> Connections:
+        """Make a pool for the URL; raise ConfigurationError when it is none. Connects to nothing."""
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=max_connections,
+                timeout=timeout_seconds,
+                socket_timeout=timeout_seconds,
+                socket_connect_timeout=timeout_seconds,
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=False,
+            )
+        except (ValueError, TypeError) as error:
+            # The URL may hold a password, so neither it nor the library's text is shown.
+            raise ConfigurationError(
+                "REDIS_URL is not a URL of Redis: redis://[user:password@]host:port/db, rediss://… for TLS, "
+                "unix://path or embedded:[folder]"
+            ) from error
+        return cls(pool, timeout_seconds, owned=True)
+
+    @classmethod
+    def of_client(cls, client: Any, timeout_seconds: float) -> Connections:
+        """Borrow the pool of a redis.asyncio.Redis; it is never closed here."""
+        if not isinstance(client, Redis):
+            raise ConfigurationError(f"client must be a redis.asyncio.Redis, not {type(client).__name__}")
+        if client.connection_pool.connection_kwargs.get("decode_responses"):
+            raise ConfigurationError("client must be made with decode_responses=False: payloads are bytes")
+        return cls(client.connection_pool, timeout_seconds, owned=False)
+
+    async def call(self, *command: Argument, timeout_seconds: float | None = None) -> Any:
+        """Run one command once and return its answer.
+
+        Raises NotSent or AnswerLost for trouble with the connection, the server's own refusal as
+        redis.exceptions.ResponseError.
+        """
+        async with self._connection() as connection:
+            try:
+                await connection.send_command(*command)
+                return await connection.read_response(timeout=timeout_seconds or self._timeout_seconds)
+            except (OSError, TimeoutError, RedisError) as error:
+                if _is_refusal(error):
+                    raise
+                raise AnswerLost(str(to_dispatcher_error(error))) from error
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AbstractConnection]:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                connection = await self._pool.get_connection()
+        except (OSError, TimeoutError, RedisError) as error:
+            mapped = to_dispatcher_error(error)
+            raise NotSent(str(mapped), retryable=mapped.retryable) from error
+        clean = False
+        try:
+            yield connection
+            clean = True
+        except RedisError as error:
+            clean = _is_refusal(error)
+            raise
+        finally:
+            if not clean:
+                # An answer may still come: the connection can't be used for anything else.
+                await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Disconnect, unless the pool is borrowed. Idempotent."""
+        if self._owned:
+            await self._pool.disconnect()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    # What the server answered, as opposed to what happened to the connection.
+    return isinstance(error, ResponseError)

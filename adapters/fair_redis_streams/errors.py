@@ -1,0 +1,49 @@
+"""Maps what redis-py raises to the errors of the public interface, by type and error code."""
+
+from __future__ import annotations
+
+from redis import exceptions
+
+from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError, Unsupported
+
+# Codes of errors that pass by themselves.
+_PASSING_CODES = (
+    "BUSY",
+    "MISCONF",
+    "NOREPLICAS",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "UNBLOCKED",
+    "LOADING",
+    "READONLY",
+)
+
+
+def code_of(error: BaseException) -> str:
+    """Return the error code that the server put before its text, '' if there is none."""
+    code = getattr(error, "status_code", None)
+    if isinstance(code, str) and code:
+        return code
+    word = str(error).split(" ", 1)[0]
+    return word if word.isupper() and word.isalpha() else ""
+
+
+def to_dispatcher_error(error: BaseException) -> DispatcherError:
+    """Return the error to raise `from` this one."""
+    # The texts below name no server and no URL: redis-py's own texts stay in __cause__.
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return BrokerFull("Redis has reached maxmemory: messages are refused until some are acked")
+    if isinstance(error, (exceptions.AuthenticationError, exceptions.AuthorizationError)):
+        return BrokerUnavailable("Redis refused the user name or password: check REDIS_URL", retryable=False)
+    if isinstance(error, exceptions.NoPermissionError):
+        return BrokerUnavailable(
+            "the Redis user lacks a right that the dispatcher needs: check its ACL", retryable=False
+        )
+    if isinstance(
+        error, (exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
+    ):
+        return Unsupported("this Redis is a cluster node: the adapter works with a single primary")
+    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)):
+        return BrokerUnavailable(f"Redis can't be reached or doesn't answer in time ({type(error).__name__})")
+    passing = code_of(error) in _PASSING_CODES
+    return BrokerUnavailable(f"Redis refused a command: {error}", retryable=passing)

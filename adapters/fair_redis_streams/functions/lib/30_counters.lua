@@ -1,0 +1,14 @@
+-- Counters by customer (fields vanish at 0) and the two totals of the shard, which are written once a call.
+local function count(key, customer, by)
+  if redis.call('HINCRBY', key, customer, by) == 0 then redis.call('HDEL', key, customer) end
+end
+
+local function count_leased(s, customer, by)
+  count(s.leased, customer, by)
+  s.leased_change = s.leased_change + by
+end
+
+local function write_totals(s)
+  if s.ready_change ~= 0 then redis.call('HINCRBY', s.meta, 'ready', s.ready_change) end
+  if s.leased_change ~= 0 then redis.call('HINCRBY', s.meta, 'leased', s.leased_change) end
+end

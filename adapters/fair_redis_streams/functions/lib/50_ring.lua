@@ -1,0 +1,85 @@
+-- The ready ring: weighted deficit round robin over the customers that have something ready
+-- (Shreedhar & Varghese, SIGCOMM 1995), in the same order as broker_core/fairness.py.
+--
+-- A customer is a member while it has a field in :deficit: what its last visit left, as '<units>', or as
+-- '<units>@<skipped>' when the visit ended because the next message costs more. `skipped` is the number of
+-- rounds that were skipped until then, since nobody could afford anything; rounds skipped later are
+-- granted when the customer is visited again.
+local function join(s, customer)
+  if redis.call('HSETNX', s.deficit, customer, 0) == 1 then
+    redis.call('RPUSH', s.ring, customer)
+    s.joined = true
+  end
+end
+
+-- The customer at the head of the ring leaves it and loses its deficit.
+local function leave(s, customer)
+  redis.call('LPOP', s.ring)
+  redis.call('HDEL', s.deficit, customer)
+end
+
+-- What receive needs of the scheduler: whether the head is in the middle of its visit, the rounds skipped so
+-- far, how many visits in a row ended without being able to pay, the fewest rounds that one of them lacks.
+local function load_schedule(s)
+  local state = redis.call('HMGET', s.meta, 'visiting', 'skipped', 'fruitless', 'least')
+  return {
+    visiting = state[1] == '1', skipped = tonumber(state[2] or 0),
+    fruitless = tonumber(state[3] or 0), least = tonumber(state[4] or 0),
+    before = state,
+  }
+end
+
+local function save_schedule(s, schedule)
+  local now = {
+    schedule.visiting and '1' or '0', string.format('%d', schedule.skipped),
+    string.format('%d', schedule.fruitless), string.format('%d', schedule.least),
+  }
+  for i, value in ipairs(now) do
+    if value ~= (schedule.before[i] or '0') then
+      redis.call('HSET', s.meta, 'visiting', now[1], 'skipped', now[2], 'fruitless', now[3], 'least', now[4])
+      return
+    end
+  end
+end
+
+-- Begins the head's visit, or goes on with it: returns what it may spend, or nil if it isn't a member.
+local function enter(s, schedule, customer, grant)
+  local stored = redis.call('HGET', s.deficit, customer)
+  if not stored then return nil end
+  local units, skipped = tonumber(stored), nil
+  if not units then
+    units, skipped = string.match(stored, '^(%d+)@(%d+)$')
+  end
+  if schedule.visiting then return tonumber(units) end
+  if schedule.fruitless > 0 and schedule.fruitless >= redis.call('LLEN', s.ring) then
+    -- A whole round in which nobody could pay: go to the first one in which somebody can.
+    schedule.skipped = schedule.skipped + schedule.least - 1
+    schedule.fruitless, schedule.least = 0, 0
+  end
+  local rounds = skipped and schedule.skipped - skipped or 0
+  return units + (1 + rounds) * grant
+end
+
+-- Ends the head's visit since it lacks `shortfall` units for its next message.
+local function postpone(s, schedule, customer, units, shortfall, grant)
+  local lacks = math.ceil(shortfall / grant)
+  if schedule.fruitless == 0 or lacks < schedule.least then schedule.least = lacks end
+  schedule.fruitless = schedule.fruitless + 1
+  redis.call('HSET', s.deficit, customer, string.format('%d@%d', units, schedule.skipped))
+  redis.call('LMOVE', s.ring, s.ring, 'LEFT', 'RIGHT')
+end
+
+-- To be called when a member's next message may have become cheaper or its weight another: what was
+-- counted for skipping rounds no longer holds.
+local function recount_rounds(s)
+  if redis.call('HEXISTS', s.meta, 'fruitless') == 1 then redis.call('HSET', s.meta, 'fruitless', 0, 'least', 0) end
+end
+
+-- Drops the credit of a customer whose messages are gone. It keeps its place and leaves when its turn comes,
+-- unless something of it is ready again by then.
+local function forfeit(s, customer)
+  if redis.call('HEXISTS', s.deficit, customer) == 0 then return end
+  redis.call('HSET', s.deficit, customer, 0)
+  recount_rounds(s)
+  if redis.call('LINDEX', s.ring, 0) == customer then redis.call('HSET', s.meta, 'visiting', 0) end
+end

@@ -1,0 +1,27 @@
+"""Settings of this adapter beside the common ones."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from broker_core.settings import DispatcherSettings
+
+
+class RedisStreamsSettings(DispatcherSettings):
+    """Where Redis is and how to talk to it."""
+
+    url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("url", "REDIS_URL"),
+        description="redis://[user:password@]host:port/db, rediss://… for TLS, unix://path, or embedded:[folder]",
+    )
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="number of shards of the namespace, fixed when it is created; unset: what it has, 1 for a new one",
+    )
+    timeout_seconds: float = Field(
+        5.0, ge=0.05, le=300, description="longest wait for a connection and for an answer of the server"
+    )
+    max_connections: int = Field(16, ge=2, le=10_000, description="most connections of one dispatcher")
