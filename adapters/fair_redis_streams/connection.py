@@ -1,4 +1,4 @@
-"""One Redis server as the adapter needs it: a call either ran once, or it is known whether it may have run."""
+"""One Redis server as the adapter needs it: each call runs at most once, and trouble is told apart by that."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Connections:
     async def _connection(self) -> AsyncIterator[AbstractConnection]:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                connection = await self._pool.get_connection()
+                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, RedisError) as error:
             mapped = to_dispatcher_error(error)
             raise NotSent(str(mapped), retryable=mapped.retryable) from error

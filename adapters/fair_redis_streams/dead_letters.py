@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import heapq
 import json
 from collections.abc import Sequence
@@ -87,10 +88,9 @@ def _dead_letter(shard: int, ref: str, died_ms: int, record: bytes) -> DeadLette
     reason, data = rest[: int(length)], rest[int(length) :]
     message = Message(customer, data, cost=int(cost))
     if kind == b"e":
-        try:
+        # One that can't be decoded is shown as it was found.
+        with contextlib.suppress(envelope.UndecodableEnvelope):
             message = envelope.decode(data, customer, int(cost))
-        except envelope.UndecodableEnvelope:
-            pass  # it is shown as it was found
     return DeadLetter(
         f"{entry_id}-{shard}",
         message,

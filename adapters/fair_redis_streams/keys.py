@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Every key of the adapter is named here, for Python and for the server functions.
 
 A namespace is divided into shards; all keys of a shard begin with the same hash tag `{namespace:shard}`,

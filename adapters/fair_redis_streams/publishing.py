@@ -1,4 +1,4 @@
-"""Publishes batches: split into server calls, each of them atomic, none sent twice unless that is harmless."""
+"""Publishes batches: split into server calls, each atomic, none sent twice unless that is harmless."""
 
 from __future__ import annotations
 

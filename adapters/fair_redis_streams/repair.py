@@ -57,10 +57,7 @@ class Repairer:
             ring = await self._server.command("LRANGE", keys.ring(self._namespace, shard), 0, -1)
             members = await self._server.command("HKEYS", keys.deficit(self._namespace, shard))
             sound = set(ring) & set(members)
-            missing: list[bytes] = []
-            async for customer in self._with_ready(shard):
-                if customer not in sound:
-                    missing.append(customer)
+            missing = [customer async for customer in self._with_ready(shard) if customer not in sound]
             for start in range(0, len(missing), CUSTOMERS_PER_CALL):
                 part = missing[start : start + CUSTOMERS_PER_CALL]
                 repaired += await self._server.run("repair", shard, *part)

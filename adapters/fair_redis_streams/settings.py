@@ -13,13 +13,13 @@ class RedisStreamsSettings(DispatcherSettings):
     url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("url", "REDIS_URL"),
-        description="redis://[user:password@]host:port/db, rediss://… for TLS, unix://path, or embedded:[folder]",
+        description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path or embedded:[folder]",
     )
     shards: int | None = Field(
         None,
         ge=1,
         le=1024,
-        description="number of shards of the namespace, fixed when it is created; unset: what it has, 1 for a new one",
+        description="shards of the namespace, fixed when it is created; unset: what it has, 1 for a new one",
     )
     timeout_seconds: float = Field(
         5.0, ge=0.05, le=300, description="longest wait for a connection and for an answer of the server"
