@@ -49,8 +49,8 @@ class RedisStreamsAdapter(BrokerAdapter):
     def __init__(self, settings: RedisStreamsSettings, client: Any = None) -> None:
         if client is None and settings.url is None:
             raise ConfigurationError(
-                "REDIS_URL is not set: give the URL of a server, redis://host:6379/0, or embedded:/path/to/data to "
-                "run a Valkey as a child of this process (pip install 'fair-dispatcher[embedded]')"
+                "REDIS_URL is not set: give the URL of a server, redis://host:6379/0, or embedded:/path/to/data "
+                "to run a Valkey as a child of this process (pip install 'fair-dispatcher[embedded]')"
             )
         self._settings = settings
         self._client = client

@@ -1,4 +1,4 @@
-"""One Redis server as the adapter needs it: each call runs at most once, and trouble is told apart by that."""
+"""One Redis server as the adapter needs it: each call runs at most once, and errors tell whether."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -76,7 +77,7 @@ class Connections:
         """
         async with self._connection() as connection:
             try:
-                await connection.send_command(*command)
+                await connection.send_packed_command([pack_command(command)])
                 return await connection.read_response(timeout=timeout_seconds or self._timeout_seconds)
             except (OSError, TimeoutError, RedisError) as error:
                 if _is_refusal(error):

@@ -13,7 +13,7 @@ class RedisStreamsSettings(DispatcherSettings):
     url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("url", "REDIS_URL"),
-        description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path or embedded:[folder]",
+        description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path, embedded:[folder]",
     )
     shards: int | None = Field(
         None,
