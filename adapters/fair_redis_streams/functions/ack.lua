@@ -19,7 +19,7 @@ end
 
 operation('ack', { 'allow-oom' }, function(s, args)
   local some_again = redis.call('EXISTS', s.again) == 1
-  local lost, at = {}, 1
+  local lost, at, changes = {}, 1, {}
   while at <= #args do
     local token, runs = args[at], tonumber(args[at + 1])
     local lease = s.lease_of .. token
@@ -31,11 +31,12 @@ operation('ack', { 'allow-oom' }, function(s, args)
       if some_again then refs = without_lost(s, token, refs, lost) end
       if #refs > 0 then
         local removed = redis.call('HDEL', lease, unpack(refs))
-        if removed > 0 then count_leased(s, customer, -removed) end
+        if removed > 0 then changes[customer] = (changes[customer] or 0) - removed end
         if some_again then redis.call('HDEL', s.again, unpack(refs)) end
       end
     end
     tidy_token(s, token)
   end
+  count_leased_all(s, changes)
   return lost
 end)

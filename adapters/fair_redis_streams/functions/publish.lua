@@ -47,7 +47,7 @@ end
 operation('publish', {}, function(s, args)
   local half_ms = tonumber(args[1])
   local number = reserve(s, (#args - 1) / 4)
-  local ids, member = {}, {}
+  local ids = {}
   for at = 2, #args, 4 do
     local customer, cost, key = args[at], args[at + 1], args[at + 2]
     local field = half_ms > 0 and key ~= '' and customer .. '\0' .. key
@@ -58,10 +58,7 @@ operation('publish', {}, function(s, args)
       number = number + 1
       if not id.err then
         s.ready_change = s.ready_change + 1
-        if not member[customer] then
-          member[customer] = true
-          join(s, customer)
-        end
+        join(s, customer)
         if field then remember_id(s, half_ms, field, id) end
       end
     end

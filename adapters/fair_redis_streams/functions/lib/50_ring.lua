@@ -5,17 +5,35 @@
 -- '<units>@<skipped>' when the visit ended because the next message costs more. `skipped` is the number of
 -- rounds that were skipped until then, since nobody could afford anything; rounds skipped later are
 -- granted when the customer is visited again.
+--
+-- join() is carried out by join_all(), which every operation ends with, also after an error.
 local function join(s, customer)
-  if redis.call('HSETNX', s.deficit, customer, 0) == 1 then
-    redis.call('RPUSH', s.ring, customer)
-    s.joined = true
+  if not s.joining[customer] then
+    s.joining[customer] = true
+    s.joining[#s.joining + 1] = customer
   end
 end
 
--- The customer at the head of the ring leaves it and loses its deficit.
-local function leave(s, customer)
-  redis.call('LPOP', s.ring)
-  redis.call('HDEL', s.deficit, customer)
+local JOIN_AT_ONCE = 500
+
+local function join_all(s)
+  local joining = s.joining
+  s.joining = {}
+  for from = 1, #joining, JOIN_AT_ONCE do
+    local some = { unpack(joining, from, math.min(from + JOIN_AT_ONCE - 1, #joining)) }
+    local stored, deficits, new = redis.call('HMGET', s.deficit, unpack(some)), {}, {}
+    for i, customer in ipairs(some) do
+      if not stored[i] then
+        new[#new + 1] = customer
+        deficits[#deficits + 1], deficits[#deficits + 2] = customer, 0
+      end
+    end
+    if #new > 0 then
+      redis.call('HSET', s.deficit, unpack(deficits))
+      redis.call('RPUSH', s.ring, unpack(new))
+      s.joined = true
+    end
+  end
 end
 
 -- What receive needs of the scheduler: whether the head is in the middle of its visit, the rounds skipped so
@@ -42,10 +60,8 @@ local function save_schedule(s, schedule)
   end
 end
 
--- Begins the head's visit, or goes on with it: returns what it may spend, or nil if it isn't a member.
-local function enter(s, schedule, customer, grant)
-  local stored = redis.call('HGET', s.deficit, customer)
-  if not stored then return nil end
+-- Begins a visit, or goes on with it: returns what it may spend. `stored` is the customer's field in :deficit.
+local function enter(s, schedule, stored, grant)
   local units, skipped = tonumber(stored), nil
   if not units then
     units, skipped = string.match(stored, '^(%d+)@(%d+)$')
@@ -60,13 +76,12 @@ local function enter(s, schedule, customer, grant)
   return units + (1 + rounds) * grant
 end
 
--- Ends the head's visit since it lacks `shortfall` units for its next message.
-local function postpone(s, schedule, customer, units, shortfall, grant)
+-- Ends a visit since `shortfall` units are lacking for the next message; returns what to store in :deficit.
+local function postpone(schedule, units, shortfall, grant)
   local lacks = math.ceil(shortfall / grant)
   if schedule.fruitless == 0 or lacks < schedule.least then schedule.least = lacks end
   schedule.fruitless = schedule.fruitless + 1
-  redis.call('HSET', s.deficit, customer, string.format('%d@%d', units, schedule.skipped))
-  redis.call('LMOVE', s.ring, s.ring, 'LEFT', 'RIGHT')
+  return string.format('%d@%d', units, schedule.skipped)
 end
 
 -- To be called when a member's next message may have become cheaper or its weight another: what was

@@ -7,9 +7,10 @@ local function operation(name, flags, body)
     callback = function(keys, args)
       local s = keys_of(keys[1])
       s.now = now_ms()
-      s.ready_change, s.leased_change, s.joined = 0, 0, false
+      s.ready_change, s.leased_change, s.joined, s.joining = 0, 0, false, {}
       -- What was done before an error stays done, so it must be counted and announced too.
       local ok, reply = pcall(body, s, args)
+      join_all(s)
       write_totals(s)
       if s.joined then wake(s) end
       if ok then return reply end
