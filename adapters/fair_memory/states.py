@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Customer:
-    """All messages of one customer: first what was handed over before, by id; then the others, as published."""
+    """All messages of one customer: first those handed over before, by id; then the others, as published."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     _counts: list[int] = field(default_factory=lambda: [0] * len(State))
