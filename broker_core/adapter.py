@@ -131,11 +131,11 @@ class BrokerAdapter(ABC):
 
     @abstractmethod
     async def set_policy(self, customer: str, policy: CustomerPolicy | None) -> None:
-        """Replace the customer's record, None removes it; known to all dispatchers within a second. Idempotent."""
+        """Replace the customer's record, None removes it; it counts for all within a second. Idempotent."""
 
     @abstractmethod
     async def inspect(self, customer: str | None) -> tuple[Backlog, CustomerPolicy | None]:
-        """Count the messages of a customer, or of the namespace, and tell the customer's policy. Idempotent."""
+        """Count the messages of a customer, or of the namespace; tell the customer's policy. Idempotent."""
 
     @abstractmethod
     async def customers(self, limit: int, cursor: str | None) -> Page[CustomerBacklog]:

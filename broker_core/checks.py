@@ -6,11 +6,14 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from broker_core.adapter import Capabilities
 from broker_core.errors import InvalidArgument, InvalidMessage, Unsupported
 from broker_core.model import CustomerPolicy, Delivery, Message
 from broker_core.settings import DispatcherSettings
+
+T = TypeVar("T")
 
 MAX_CUSTOMER_CHARACTERS = 200
 MAX_MESSAGE_ID_CHARACTERS = 200
@@ -50,12 +53,12 @@ def check_messages(
     messages: Iterable[Message], settings: DispatcherSettings, capabilities: Capabilities
 ) -> list[Message]:
     """Return the messages as a list, or raise InvalidMessage or Unsupported for the first bad one."""
-    checked = list(messages)
+    checked = _list_of(messages, "messages")
     for index, message in enumerate(checked):
         if type(message) is not Message:
             raise InvalidMessage(f"must be a Message, not {type(message).__name__}", index)
         problem = _hashable_problem(message.customer) or _payload_problem(message, settings)
-        if problem is None and message.headers:
+        if problem is None and (message.headers or type(message.headers) is not dict):
             problem = _headers_problem(message, settings)
         if problem is None and message.id is not None:
             problem = _id_problem(message)
@@ -139,7 +142,7 @@ def receipts_of(deliveries: Delivery | str | Iterable[Delivery | str]) -> list[s
     if isinstance(deliveries, (Delivery, str)):
         deliveries = [deliveries]
     receipts: dict[str, None] = {}
-    for delivery in deliveries:
+    for delivery in _list_of(deliveries, "deliveries"):
         if isinstance(delivery, Delivery):
             receipts[delivery.receipt] = None
         elif isinstance(delivery, str):
@@ -153,9 +156,16 @@ def ids_of(ids: Sequence[str] | None) -> list[str] | None:
     """Return the ids as a list without repetition, None for all; raise InvalidArgument if one is no str."""
     if ids is None:
         return None
-    if isinstance(ids, str) or not all(isinstance(one, str) for one in ids):
+    wanted = _list_of(ids, "ids")
+    if isinstance(ids, str) or not all(isinstance(one, str) for one in wanted):
         raise InvalidArgument("ids must be a list of str, or None for all")
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(wanted))
+
+
+def _list_of(values: Iterable[T], name: str) -> list[T]:
+    if not isinstance(values, Iterable):
+        raise InvalidArgument(f"{name} must be a list, not {type(values).__name__}")
+    return list(values)
 
 
 def whole_number(name: str, value: int, low: int, high: int) -> int:

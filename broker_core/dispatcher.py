@@ -19,7 +19,7 @@ from broker_core.settings import BROKER_VARIABLE, DispatcherSettings
 
 Deliveries = Delivery | str | Iterable[Delivery | str]
 
-_RELEASE_TIMEOUT_SECONDS = 1.0
+_RELEASE_TIMEOUT_SECONDS = 0.5
 
 
 class FairDispatcher:
@@ -33,6 +33,7 @@ class FairDispatcher:
     def __init__(self, adapter: BrokerAdapter, settings: DispatcherSettings) -> None:
         self._adapter = adapter
         self._settings = settings
+        self._used = False
         self._open = False
         self._closing: asyncio.Task[None] | None = None
         self._receives: set[asyncio.Task[Any]] = set()
@@ -61,9 +62,13 @@ class FairDispatcher:
 
     async def open(self) -> Self:
         """Connect; returns self. Raises BrokerUnavailable or ConfigurationError, Closed when used twice."""
-        if self._open or self._closing is not None:
+        if self._used or self._closing is not None:
             raise Closed("a dispatcher is opened once; make a new one with open_dispatcher()")
+        self._used = True
         await self._adapter.open()
+        if self._closing is not None:
+            await self._adapter.close()
+            raise Closed("the dispatcher was closed during open")
         self._open = True
         return self
 
@@ -199,7 +204,7 @@ class FairDispatcher:
             raise LeaseLost(lost)
 
     async def extend(self, deliveries: Deliveries, seconds: float | None = None) -> list[datetime]:
-        """Renew the leases to end `seconds` from now (None: lease_seconds) and return their ends, in order."""
+        """Renew the leases to end in `seconds` (None: lease_seconds) and return their ends, in order."""
         self._check_open()
         length = self._settings.lease_seconds if seconds is None else seconds
         length = checks.seconds("seconds", length, 0.001, 86400)

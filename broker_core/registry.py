@@ -31,7 +31,8 @@ def find_adapter(name: str) -> type[BrokerAdapter]:
         adapter = found.load()
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"BROKER is {name!r}, but the package {error.name} is missing: pip install 'fair-dispatcher[{name}]'"
+            f"BROKER is {name!r}, but the package {error.name} is missing: "
+            f"pip install 'fair-dispatcher[{name}]'"
         ) from error
     if not (isinstance(adapter, type) and issubclass(adapter, BrokerAdapter)):
         raise ConfigurationError(f"the entry point {found.value} of {name!r} is not a BrokerAdapter")

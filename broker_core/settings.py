@@ -16,6 +16,7 @@ from broker_core.errors import ConfigurationError
 ENV_PREFIX = "FAIRDISPATCH_"
 BROKER_VARIABLE = "BROKER"
 
+Delay = Annotated[float, Field(ge=0, le=365 * 86400)]
 Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400)]
 
 
@@ -43,10 +44,8 @@ class DispatcherSettings(BaseSettings):
     max_attempts: int = Field(
         5, ge=1, le=1000, description="deliveries before a message becomes a dead letter"
     )
-    backoff_base: Seconds = Field(
-        1.0, description="delay after the first failure; doubled by each further one"
-    )
-    backoff_cap: Seconds = Field(300.0, description="the longest delay after a failure")
+    backoff_base: Delay = Field(1.0, description="delay after the first failure; doubled by each further one")
+    backoff_cap: Delay = Field(300.0, description="the longest delay after a failure")
     backoff_jitter: float = Field(0.2, ge=0, le=1, description="random part of the delay: 0.2 is ±20 %")
     max_payload_bytes: int = Field(1 << 20, ge=0, le=128 << 20, description="largest payload of a message")
     max_headers_bytes: int = Field(
@@ -60,7 +59,7 @@ class DispatcherSettings(BaseSettings):
 
     @classmethod
     def load(cls, **arguments: Any) -> Self:
-        """Read arguments and environment; raise ConfigurationError naming variable, value and what is allowed."""
+        """Read arguments and environment; ConfigurationError names the variable, its value and what is allowed."""
         names = {name: variables_of(name, field) for name, field in cls.model_fields.items()}
         refuse_unknown_arguments(arguments, names)
         refuse_unknown_variables({variable for variables in names.values() for variable in variables})
