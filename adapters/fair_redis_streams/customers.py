@@ -26,6 +26,7 @@ class Customers:
         self._server = server
         self._namespace = settings.namespace
         self._shards = shards
+        self._quantum = settings.quantum
         self._sweep = (settings.max_attempts, int(settings.dead_letter_retention * 1000))
 
     async def set_policy(self, customer: str, policy: CustomerPolicy | None) -> None:
@@ -33,7 +34,9 @@ class Customers:
         fields = {} if policy is None else {k: v for k, v in asdict(policy).items() if v is not None}
         text = "" if policy is None else json.dumps(fields, separators=(",", ":"))
         weight, paused = fields.get("weight", 1), int(fields.get("paused", False))
-        await self._server.run("set_policy", shard_of(customer, self._shards), customer, text, weight, paused)
+        await self._server.run(
+            "set_policy", shard_of(customer, self._shards), customer, text, weight, paused, self._quantum
+        )
 
     async def inspect(self, customer: str | None) -> tuple[Backlog, CustomerPolicy | None]:
         """Count the messages of the customer or of all, and read the customer's policy."""

@@ -60,19 +60,24 @@ local function save_schedule(s, schedule)
   end
 end
 
+-- Splits a field of :deficit into its units and the rounds that were skipped since they were written.
+local function split_deficit(stored, skipped_now)
+  local units = tonumber(stored)
+  if units then return units, 0 end
+  local skipped
+  units, skipped = string.match(stored, '^(%d+)@(%d+)$')
+  return tonumber(units), skipped_now - skipped
+end
+
 -- Begins a visit, or goes on with it: returns what it may spend. `stored` is the customer's field in :deficit.
 local function enter(s, schedule, stored, grant)
-  local units, skipped = tonumber(stored), nil
-  if not units then
-    units, skipped = string.match(stored, '^(%d+)@(%d+)$')
-  end
-  if schedule.visiting then return tonumber(units) end
+  if schedule.visiting then return (split_deficit(stored, schedule.skipped)) end
   if schedule.fruitless > 0 and schedule.fruitless >= redis.call('LLEN', s.ring) then
     -- A whole round in which nobody could pay: go to the first one in which somebody can.
     schedule.skipped = schedule.skipped + schedule.least - 1
     schedule.fruitless, schedule.least = 0, 0
   end
-  local rounds = skipped and schedule.skipped - skipped or 0
+  local units, rounds = split_deficit(stored, schedule.skipped)
   return units + (1 + rounds) * grant
 end
 
@@ -88,6 +93,18 @@ end
 -- counted for skipping rounds no longer holds.
 local function recount_rounds(s)
   if redis.call('HEXISTS', s.meta, 'fruitless') == 1 then redis.call('HSET', s.meta, 'fruitless', 0, 'least', 0) end
+end
+
+-- To be called before a weight changes: rounds skipped so far are granted with the old one.
+local function settle_rounds(s, customer, grant)
+  local stored = redis.call('HGET', s.deficit, customer)
+  if not stored then return end
+  local skipped = tonumber(redis.call('HGET', s.meta, 'skipped') or 0)
+  local units, rounds = split_deficit(stored, skipped)
+  if rounds > 0 then
+    redis.call('HSET', s.deficit, customer, string.format('%d@%d', units + rounds * grant, skipped))
+  end
+  recount_rounds(s)
 end
 
 -- Drops the credit of a customer whose messages are gone. It keeps its place and leaves when its turn comes,
