@@ -49,7 +49,7 @@ class RedisStreamsAdapter(BrokerAdapter):
     def __init__(self, settings: RedisStreamsSettings, client: Any = None) -> None:
         if client is None and settings.url is None:
             raise ConfigurationError(
-                "REDIS_URL is not set: give the URL of a server, redis://host:6379/0, or embedded:/path/to/data "
+                "REDIS_URL is not set: give a server's URL, redis://host:6379/0, or embedded:/path/to/data "
                 "to run a Valkey as a child of this process (pip install 'fair-dispatcher[embedded]')"
             )
         self._settings = settings
