@@ -80,14 +80,13 @@ class RedisStreamsAdapter(BrokerAdapter):
         settings = self._settings
         server = Server(connections, settings.namespace)
         await _until_connected(server)
-        await server.load_missing()
         shards = await server.run("open", 0, settings.shards or 0)
         if settings.shards not in (None, shards):
             raise ConfigurationError(
                 f"namespace {settings.namespace!r} has {shards} shards since it was created, not "
                 f"{settings.shards}: set shards={shards} or leave it out, or choose another namespace"
             )
-        self._listener = WakeListener(server, settings.namespace, shards)
+        self._listener = WakeListener(server, settings.namespace, shards, settings.timeout_seconds)
         self._publisher = Publisher(server, shards, settings.dedup_window)
         self._receiver = Receiver(server, self._listener, settings, shards)
         self._settler = Settler(server, shards, settings.max_attempts)

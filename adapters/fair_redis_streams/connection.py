@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,13 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_redis_streams.errors import to_dispatcher_error
@@ -21,7 +28,7 @@ Argument = bytes | str | int | float
 
 
 class NotSent(BrokerUnavailable):
-    """No connection could be made, so nothing has reached the server."""
+    """No connection could be made, or the server let us not in: the command did not run."""
 
 
 class AnswerLost(BrokerUnavailable):
@@ -77,11 +84,15 @@ class Connections:
         """
         async with self._connection() as connection:
             try:
-                await connection.send_packed_command([pack_command(command)])
-                return await connection.read_response(timeout=timeout_seconds or self._timeout_seconds)
+                async with asyncio.timeout(timeout_seconds or self._timeout_seconds):
+                    await connection.send_packed_command([pack_command(command)])
+                    return await connection.read_response(timeout=math.inf)
+            except ResponseError:
+                raise
+            except (BusyLoadingError, AuthenticationError) as error:
+                mapped = to_dispatcher_error(error)
+                raise NotSent(str(mapped), retryable=mapped.retryable) from error
             except (OSError, TimeoutError, RedisError) as error:
-                if _is_refusal(error):
-                    raise
                 raise AnswerLost(str(to_dispatcher_error(error))) from error
 
     @contextlib.asynccontextmanager
@@ -96,8 +107,9 @@ class Connections:
         try:
             yield connection
             clean = True
-        except RedisError as error:
-            clean = _is_refusal(error)
+        except ResponseError as error:
+            # A server that became a replica: another connection may lead to the primary.
+            clean = not isinstance(error, ReadOnlyError)
             raise
         finally:
             if not clean:
@@ -109,8 +121,3 @@ class Connections:
         """Disconnect, unless the pool is borrowed. Idempotent."""
         if self._owned:
             await self._pool.disconnect()
-
-
-def _is_refusal(error: BaseException) -> bool:
-    # What the server answered, as opposed to what happened to the connection.
-    return isinstance(error, ResponseError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from broker_core.errors import BrokerUnavailable
+from broker_core.errors import DispatcherError
 from fair_redis_streams import keys
 from fair_redis_streams.server import Server
 
@@ -19,8 +19,9 @@ class WakeListener:
     The woken one looks; if there is more than it takes, the server leaves a token for the next.
     """
 
-    def __init__(self, server: Server, namespace: str, shards: int) -> None:
+    def __init__(self, server: Server, namespace: str, shards: int, timeout_seconds: float) -> None:
         self._server = server
+        self._timeout_seconds = SWEEP_SECONDS + timeout_seconds
         self._keys = [keys.wake(namespace, shard) for shard in range(shards)]
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._listening: asyncio.Task[None] | None = None
@@ -57,9 +58,9 @@ class WakeListener:
         while self._waiters:
             try:
                 token = await self._server.command(
-                    "BLPOP", *self._keys, SWEEP_SECONDS, timeout_seconds=SWEEP_SECONDS + 5.0
+                    "BLPOP", *self._keys, SWEEP_SECONDS, timeout_seconds=self._timeout_seconds
                 )
-            except BrokerUnavailable as error:
+            except DispatcherError as error:
                 self._fail_all(error)
                 return
             if not self._wake_one() and token:
@@ -73,7 +74,7 @@ class WakeListener:
                 return True
         return False
 
-    def _fail_all(self, error: BrokerUnavailable) -> None:
+    def _fail_all(self, error: DispatcherError) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -82,5 +83,5 @@ class WakeListener:
     async def _hand_on(self, key: bytes) -> None:
         try:
             await self._server.run("nudge", self._keys.index(key))
-        except BrokerUnavailable:
+        except DispatcherError:
             return  # the other consumers look by themselves
