@@ -85,7 +85,8 @@ class Connections:
         async with self._connection() as connection:
             try:
                 async with asyncio.timeout(timeout_seconds or self._timeout_seconds):
-                    await connection.send_packed_command([pack_command(command)])
+                    packed = pack_command(command)  # type: ignore[arg-type]  # the stub means tuple[..., ...]
+                    await connection.send_packed_command([packed])
                     return await connection.read_response(timeout=math.inf)
             except ResponseError:
                 raise
