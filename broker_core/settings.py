@@ -59,7 +59,7 @@ class DispatcherSettings(BaseSettings):
 
     @classmethod
     def load(cls, **arguments: Any) -> Self:
-        """Read arguments and environment; ConfigurationError names the variable, its value and what is allowed."""
+        """Read arguments and environment; ConfigurationError names variable, value and what is allowed."""
         names = {name: variables_of(name, field) for name, field in cls.model_fields.items()}
         refuse_unknown_arguments(arguments, names)
         refuse_unknown_variables({variable for variables in names.values() for variable in variables})
