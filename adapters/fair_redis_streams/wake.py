@@ -10,7 +10,7 @@ from fair_redis_streams import keys
 from fair_redis_streams.server import Server
 
 # Tokens are hints, and one may get lost with its consumer: so often somebody looks without one.
-SWEEP_SECONDS = 2.0
+SWEEP_SECONDS = 3.0
 
 
 class WakeListener:

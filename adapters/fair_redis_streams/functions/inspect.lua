@@ -9,7 +9,8 @@ operation('inspect', { 'allow-oom' }, function(s, args)
     s.ready_change, s.leased_change = 0, 0
     local totals = redis.call('HMGET', s.meta, 'ready', 'leased')
     return {
-      tonumber(totals[1] or 0), tonumber(totals[2] or 0),
+      -- Below 0 only if somebody else has added entries in our form, which then were handed over.
+      math.max(tonumber(totals[1] or 0), 0), tonumber(totals[2] or 0),
       redis.call('ZCARD', s.due), redis.call('ZCARD', s.dead), ''
     }
   end

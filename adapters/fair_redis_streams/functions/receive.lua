@@ -75,8 +75,8 @@ local function serve_ready(s, call, customer, units)
     local id = entry[1]
     local envelope, cost, original = split_fields(entry[2])
     if not envelope then
+      -- The total of ready messages never counted it, since it wasn't published here.
       bury(s, ref_of(id, customer), 0, 1, 'r', 'undecodable entry', raw_text(entry[2]))
-      s.ready_change = s.ready_change - 1
     elseif cost > units then
       shortfall = cost - units
       break

@@ -1,0 +1,97 @@
+"""What a wrong setting or a server that doesn't fit leads to: an error that says what to do."""
+
+import pytest
+from redis.asyncio import Redis
+
+from broker_core import Message, open_dispatcher
+from broker_core.errors import BrokerUnavailable, ConfigurationError
+
+
+def test_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with pytest.raises(ConfigurationError, match=r"REDIS_URL.*redis://.*embedded:"):
+        open_dispatcher("redis")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1", "redis://127.0.0.1:port/0"])
+async def test_url_that_is_none(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        await open_dispatcher("redis", url=url).open()
+
+
+async def test_wrong_password(url: str, client: Redis) -> None:
+    await client.acl_setuser(
+        "someone", enabled=True, passwords=["+right-canary"], categories=["+@all"], keys=["*"]
+    )
+    try:
+        wrong = url.replace("redis://", "redis://someone:wrong-canary@")
+        with pytest.raises(BrokerUnavailable, match="password") as refused:
+            await open_dispatcher("redis", url=wrong).open()
+        assert not refused.value.retryable
+        assert "canary" not in str(refused.value)
+        assert "canary" not in repr(refused.value)
+        right = url.replace("redis://", "redis://someone:right-canary@")
+        async with open_dispatcher("redis", url=right, namespace="password") as dispatcher:
+            assert "canary" not in repr(dispatcher.settings)
+    finally:
+        await client.acl_deluser("someone")
+
+
+async def test_missing_rights(url: str, client: Redis) -> None:
+    await client.acl_setuser("reader", enabled=True, nopass=True, commands=["+ping", "+hello"], keys=["*"])
+    try:
+        with pytest.raises(BrokerUnavailable, match="right") as refused:
+            await open_dispatcher("redis", url=url.replace("redis://", "redis://reader:x@")).open()
+        assert not refused.value.retryable
+    finally:
+        await client.acl_deluser("reader")
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(BrokerUnavailable) as missing:
+        await open_dispatcher("redis", url="redis://127.0.0.1:1/0").open()
+    assert missing.value.retryable
+    assert missing.value.__cause__ is not None
+
+
+async def test_a_server_that_would_delete_messages(url: str, client: Redis) -> None:
+    await client.config_set("maxmemory", 1 << 40)
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(ConfigurationError, match="noeviction"):
+            await open_dispatcher("redis", url=url, namespace="evicting").open()
+    finally:
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("maxmemory", 0)
+
+
+async def test_another_number_of_shards(url: str, namespace: str) -> None:
+    async with open_dispatcher("redis", url=url, namespace=namespace, shards=3) as dispatcher:
+        await dispatcher.publish([Message("acme", b"1")])
+    with pytest.raises(ConfigurationError, match=r"has 3 shards.*shards=3"):
+        await open_dispatcher("redis", url=url, namespace=namespace, shards=2).open()
+    async with open_dispatcher("redis", url=url, namespace=namespace) as dispatcher:
+        assert len(await dispatcher.receive(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shards", 0), ("shards", 5000), ("timeout_seconds", 0), ("namespace", "a{b}")]
+)
+def test_settings_out_of_range(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        open_dispatcher("redis", url="redis://127.0.0.1", **{name: value})
+
+
+async def test_borrowed_client_stays_open(url: str, client: Redis, namespace: str) -> None:
+    async with open_dispatcher("redis", client=client, namespace=namespace) as dispatcher:
+        await dispatcher.publish([Message("acme", b"1")])
+        await dispatcher.ack(await dispatcher.receive(1, wait=1))
+    assert await client.ping()
+
+
+async def test_borrowed_client_that_decodes(url: str) -> None:
+    async with Redis.from_url(url, decode_responses=True) as decoding:
+        with pytest.raises(ConfigurationError, match="decode_responses"):
+            await open_dispatcher("redis", client=decoding).open()
+    with pytest.raises(ConfigurationError, match=r"redis\.asyncio\.Redis"):
+        await open_dispatcher("redis", client=object()).open()
