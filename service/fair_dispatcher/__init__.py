@@ -1,0 +1,1 @@
+"""The process around the dispatcher: its command line and its demo."""
