@@ -1,0 +1,383 @@
+"""I. Connections break and brokers restart; nothing is lost and nobody has to restart anything."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import pytest
+
+from broker_core.conformance.consuming import (
+    assert_backlog,
+    collect,
+    error_of,
+    messages,
+    one,
+    running,
+    take_turns,
+)
+from broker_core.conformance.harness import Harness
+from broker_core.conformance.polling import Deadline
+from broker_core.conformance.proxy import TcpProxy
+from broker_core.conformance.recorder import Recorder
+from broker_core.conformance.requirements import requires
+from broker_core.conformance.sizes import Size
+from broker_core.conformance.stubbornness import (
+    again_and_again,
+    consume_stubbornly,
+    publish_stubbornly,
+    settle_stubbornly,
+)
+from broker_core.dispatcher import FairDispatcher
+from broker_core.errors import BrokerUnavailable, DispatcherError
+from broker_core.model import Delivery, Message
+
+LONG_LEASE_SECONDS = 300.0
+
+
+def with_ids(count: int) -> list[Message]:
+    """Make messages of ten customers that are safe to publish again."""
+    return [Message(f"c{place % 10}", str(place).encode(), id=f"key-{place}") for place in range(count)]
+
+
+class TestBrokerRestart:
+    """The broker's process is killed and comes back."""
+
+    @requires("restartable", "dedup")
+    async def test_i1_confirmed_messages_survive_restarts(
+        self, harness: Harness, namespace: str, deadline: Deadline, size: Size
+    ) -> None:
+        """Killed at 1/3 and 1/2 of the messages under traffic: every confirmed id is received.
+
+        Allowed duplicates: what consumers held, or received without hearing of it, when the broker died.
+        """
+        count = size.pick(short=3000, full=10_000)
+        batch = with_ids(count)
+        publisher = await harness.open(namespace)
+        consumers = [await harness.open(namespace, lease_seconds=2) for _ in range(3)]
+        recorder = Recorder()
+        confirmed: list[str] = []
+
+        async def publish(until: int) -> None:
+            while len(confirmed) < until:
+                part = batch[len(confirmed) : len(confirmed) + 50]
+                confirmed.extend(await publish_stubbornly(publisher, part, deadline))
+
+        async with running(
+            consume_stubbornly(consumer, recorder, str(place), deadline)
+            for place, consumer in enumerate(consumers)
+        ):
+            publishing = asyncio.ensure_future(publish(count))
+            for part in (3, 2):
+                await deadline.until(lambda part=part: len(confirmed) >= count // part, "messages")  # type: ignore[misc]
+                await harness.restart_broker()
+            await publishing
+            await deadline.until(lambda: set(recorder.ids) >= set(confirmed), "every confirmed message")
+        recorder.check(confirmed, duplicates_allowed=2 * 3 * 20)
+
+    @requires("restartable")
+    async def test_i1_every_state_survives_a_restart(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Ready, leased, delayed and dead messages are after a restart what they were before."""
+        dispatcher = await harness.open(namespace, lease_seconds=LONG_LEASE_SECONDS)
+        await dispatcher.publish(messages("a", 10))
+        held = await collect(dispatcher, 4, deadline)
+        await dispatcher.nack(held[0], delay=60)
+        await dispatcher.dead_letter(held[1], reason="no")
+        before = await dispatcher.backlog("a")
+        await harness.restart_broker()
+        assert await again_and_again(lambda: dispatcher.backlog("a"), deadline) == before
+        await dispatcher.ack(held[2])
+        await dispatcher.release(held[3])
+        await dispatcher.ack(await collect(dispatcher, 7, deadline))
+        await assert_backlog(dispatcher, "a", delayed=1, dead=1)
+
+    @requires("restartable")
+    async def test_i1_a_waiting_receive_outlives_a_restart(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """A receive that waits while the broker restarts gets what is published afterwards."""
+        consumer, publisher = [await harness.open(namespace) for _ in range(2)]
+        waiting = asyncio.ensure_future(consumer.receive(10, wait=30))
+        await asyncio.sleep(0.1)
+        await harness.restart_broker()
+        (message_id,) = await publish_stubbornly(publisher, [Message("a", id="key")], deadline)
+        assert [delivery.id for delivery in await asyncio.wait_for(waiting, deadline.remaining)] == [
+            message_id
+        ]
+
+
+@requires("proxy")
+class TestConnectionLoss:
+    """Connections are cut, go silent, or are refused."""
+
+    async def test_i2_a_blocked_receive_outlives_a_cut(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Cut again and again while it waits, the same call of receive gets the next message."""
+        proxy = await harness.proxy()
+        consumer = await harness.open(namespace, proxy=proxy)
+        publisher = await harness.open(namespace)
+        waiting = asyncio.ensure_future(consumer.receive(10, wait=30))
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            proxy.cut()
+        (message_id,) = await publisher.publish(messages("a", 1))
+        received = await asyncio.wait_for(waiting, deadline.remaining)
+        assert [(delivery.id, delivery.attempt) for delivery in received] == [(message_id, 1)]
+
+    async def test_i2_a_cut_between_delivery_and_ack(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """The ack of what was received before a cut takes effect after it."""
+        proxy = await harness.proxy()
+        consumer = await harness.open(namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS)
+        await consumer.publish(messages("a", 5))
+        held = await collect(consumer, 5, deadline)
+        proxy.cut()
+        assert await settle_stubbornly(lambda: consumer.ack(held), deadline)
+        await assert_backlog(consumer)
+
+    @pytest.mark.parametrize("size_bytes", [1, 30, 5_000, 25_000])
+    async def test_i2_a_cut_in_the_middle_of_a_reply(
+        self, harness: Harness, namespace: str, deadline: Deadline, size_bytes: int
+    ) -> None:
+        """What a receive was sent when its reply broke off comes again: soon, with attempt 1, in order."""
+        proxy = await harness.proxy()
+        other = await harness.open(namespace)
+        consumer = await harness.open(
+            namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS, max_attempts=1
+        )
+        ids = await other.publish([Message("a", bytes(1000)) for _ in range(50)])
+        proxy.cut_after(size_bytes, "to_client")
+        received: list[Delivery] = []
+        while len(received) < 50:
+            deadline.check(f"50 messages; there were {len(received)}")
+            received += await again_and_again(lambda: consumer.receive(50, wait=1), deadline)
+        assert [delivery.id for delivery in received] == ids
+        assert {delivery.attempt for delivery in received} == {1}
+        await consumer.ack(received)
+        await assert_backlog(other)
+
+    async def test_i2_the_owner_may_be_gone_when_its_reply_breaks_off(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """If the dispatcher is closed right after, the messages still wait for no lease."""
+        proxy = await harness.proxy()
+        other = await harness.open(namespace)
+        consumer = await harness.open(namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS)
+        await other.publish(messages("a", 3))
+        proxy.swallow("to_client")
+        receiving = asyncio.ensure_future(consumer.receive(3))
+
+        async def all_leased() -> bool:
+            return (await other.backlog()).leased == 3
+
+        await deadline.until(all_leased, "the hand-over")
+        await proxy.accept()
+        proxy.cut()
+        receiving.cancel()
+        await asyncio.wait([receiving])
+        await consumer.close()
+        again = await collect(other, 3, deadline)
+        assert {delivery.attempt for delivery in again} == {1}
+
+    async def test_i2_a_verb_whose_reply_was_lost_took_effect_once(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """nack, release, dead_letter: executed, reply lost. Repeated or not, the message is in one state."""
+        proxy = await harness.proxy()
+        other = await harness.open(namespace)
+        consumer = await harness.open(namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS)
+        verbs: Mapping[str, Callable[[Delivery], Awaitable[None]]] = {
+            "ready": consumer.release,
+            "delayed": lambda held: consumer.nack(held, delay=60),
+            "dead": consumer.dead_letter,
+        }
+        for state, verb in verbs.items():
+            await other.publish(messages(state, 1))
+            held = await one(consumer, deadline)
+            proxy.swallow("to_client")
+            settling = asyncio.ensure_future(error_of(verb(held)))
+
+            async def executed(state: str = state) -> bool:
+                return bool(getattr(await other.backlog(state), state) == 1)
+
+            await deadline.until(executed, f"a message that is {state}")
+            await proxy.accept()
+            proxy.cut()
+            error = await settling
+            assert error is None or (isinstance(error, BrokerUnavailable) and error.retryable)
+            await settle_stubbornly(lambda verb=verb, held=held: verb(held), deadline)  # type: ignore[misc]
+            assert getattr(await other.backlog(state), state) == 1
+            await other.purge(state)
+            await other.purge_dead_letters(state)
+        await assert_backlog(other)
+
+    @requires("dedup")
+    async def test_i2_cuts_again_and_again_lose_nothing(
+        self, harness: Harness, namespace: str, deadline: Deadline, size: Size
+    ) -> None:
+        """Under cuts at random moments and places all messages arrive; no dispatcher is made anew."""
+        chance = random.Random(2)
+        proxy = await harness.proxy()
+        publisher = await harness.open(namespace, proxy=proxy)
+        consumers = [await harness.open(namespace, proxy=proxy, lease_seconds=2) for _ in range(2)]
+        recorder = Recorder()
+        confirmed: list[str] = []
+        batch = with_ids(size.pick(short=1500, full=20_000))
+
+        async def publish() -> None:
+            while len(confirmed) < len(batch):
+                part = batch[len(confirmed) : len(confirmed) + 10]
+                confirmed.extend(await publish_stubbornly(publisher, part, deadline))
+
+        async def cut_for_ever() -> None:
+            while True:
+                await asyncio.sleep(chance.random() * 0.1)
+                _cut_somehow(proxy, chance)
+
+        async with running(
+            consume_stubbornly(consumer, recorder, str(place), deadline)
+            for place, consumer in enumerate(consumers)
+        ):
+            async with running([cut_for_ever()]):
+                await publish()
+            await deadline.until(lambda: set(recorder.ids) >= set(confirmed), "every confirmed message")
+        # Acks may be lost with the connection, so what was acked then may come again when its lease ends.
+        recorder.check(confirmed, duplicates_allowed=len(batch) // 2)
+
+        async def all_gone() -> bool:
+            backlog = await publisher.backlog()
+            return backlog.leased == backlog.ready == 0
+
+        await proxy.accept()
+        async with running(
+            consume_stubbornly(consumer, recorder, str(place), deadline)
+            for place, consumer in enumerate(consumers)
+        ):
+            await deadline.until(all_gone, "an empty broker")
+
+    async def test_i3_a_half_open_connection_is_noticed(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """The broker's end dies without a word: a waiting receive recovers by itself and gets the message."""
+        proxy = await harness.proxy()
+        consumer = await harness.open(namespace, proxy=proxy)
+        publisher = await harness.open(namespace)
+        waiting = asyncio.ensure_future(consumer.receive(10, wait=40))
+        await asyncio.sleep(0.1)
+        proxy.half_open()
+        (message_id,) = await publisher.publish(messages("a", 1))
+        received = await asyncio.wait_for(waiting, deadline.remaining)
+        assert [delivery.id for delivery in received] == [message_id]
+
+    async def test_i3_a_silent_broker_is_given_up(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Without an answer calls end with a retryable error in bounded time, and close in two seconds."""
+        proxy = await harness.proxy()
+        dispatcher = await harness.open(namespace, proxy=proxy)
+        await dispatcher.publish(messages("a", 1))
+        await one(dispatcher, deadline)
+        proxy.swallow("to_client")
+        for call in (dispatcher.publish(Message("a")), dispatcher.backlog(), dispatcher.receive(1, wait=0.1)):
+            error = await asyncio.wait_for(error_of(call), 20)
+            assert isinstance(error, DispatcherError)
+            assert error.retryable
+        before = time.monotonic()
+        await dispatcher.close()
+        assert time.monotonic() - before < 2.5
+
+    async def test_i4_a_broker_that_is_down(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Every verb and open raise BrokerUnavailable, retryable; when it is back all works again."""
+        proxy = await harness.proxy()
+        dispatcher = await harness.open(namespace, proxy=proxy)
+        await dispatcher.publish(messages("a", 2))
+        held = await one(dispatcher, deadline)
+        await proxy.refuse()
+        late = harness.dispatcher(namespace, proxy=proxy)
+        calls: Mapping[str, Callable[[], Awaitable[object]]] = {
+            "open": late.open,
+            "publish": lambda: dispatcher.publish(Message("a")),
+            "receive": lambda: dispatcher.receive(1, wait=0.2),
+            "receive at once": lambda: dispatcher.receive(1),
+            "ack": lambda: dispatcher.ack(held),
+            "extend": lambda: dispatcher.extend(held),
+            "backlog": dispatcher.backlog,
+            "dead_letters": dispatcher.dead_letters,
+            "redrive": lambda: dispatcher.redrive("a"),
+            "purge": lambda: dispatcher.purge("a"),
+        }
+        for name, call in calls.items():
+            error = await asyncio.wait_for(error_of(call()), 20)
+            assert isinstance(error, BrokerUnavailable), f"{name}: {error!r}"
+            assert error.retryable, name
+            assert error.__cause__ is not None, name
+        await proxy.accept()
+        await again_and_again(lambda: dispatcher.ack(held), deadline)
+        await assert_backlog(dispatcher, ready=1)
+
+    async def test_i4_few_attempts_a_second(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """While the broker drops every connection at once, receive tries few times a second, then works."""
+        proxy = await harness.proxy()
+        dispatcher = await harness.open(namespace, proxy=proxy)
+        await dispatcher.publish(messages("a", 1))
+        proxy.reject()
+        before = proxy.accepted
+        with pytest.raises(BrokerUnavailable):
+            await dispatcher.receive(1, wait=2.0)
+        assert proxy.accepted - before <= 40
+        await proxy.accept()
+        delivery = await again_and_again(lambda: one(dispatcher, deadline), deadline)
+        assert delivery.attempt == 1
+
+    @requires("credentials")
+    async def test_i4_a_wrong_password_is_final(self, harness: Harness, namespace: str) -> None:
+        """open with wrong credentials raises an error that isn't retryable and tells no secret."""
+        dispatcher = harness.unauthorised(namespace)
+        with pytest.raises(DispatcherError) as caught:
+            await dispatcher.open()
+        error: BaseException | None = caught.value
+        assert isinstance(error, BrokerUnavailable)
+        assert not error.retryable
+        assert error.__cause__ is not None
+        while error is not None:
+            assert "wrong-secret" not in f"{error} {error!r}"
+            error = error.__cause__
+        await dispatcher.close()
+
+    async def test_i6_traffic_through_a_slow_connection(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """With every packet held up, parallel work stays correct: each message once, nothing redelivered."""
+        proxy = await harness.proxy()
+        dispatcher = await harness.open(namespace, proxy=proxy, lease_seconds=30)
+        proxy.delay_seconds = 0.05
+        ids = await dispatcher.publish(take_turns(messages("a", 30), messages("b", 30)))
+        recorder = Recorder()
+
+        async def consume(dispatcher: FairDispatcher) -> None:
+            while len(recorder) < 60:
+                deadline.check("60 messages")
+                deliveries = await dispatcher.receive(4, wait=0.2)
+                recorder.record(deliveries)
+                await dispatcher.ack(deliveries)
+
+        await asyncio.gather(*(consume(dispatcher) for _ in range(5)))
+        recorder.check(ids)
+
+
+def _cut_somehow(proxy: TcpProxy, chance: random.Random) -> None:
+    kind = chance.randrange(3)
+    if kind == 0:
+        proxy.cut()
+    else:
+        proxy.cut_after(chance.randrange(1, 5000), "to_client" if kind == 1 else "to_broker")

@@ -1,0 +1,42 @@
+"""All tests of the contract, to be taken over with `from broker_core.conformance.suite import *`."""
+
+from broker_core.conformance.attempts import TestAttempts
+from broker_core.conformance.broker_failure import TestBrokerRestart, TestConnectionLoss
+from broker_core.conformance.cancellation import TestCancellation
+from broker_core.conformance.crash_expiry import TestCrashAndExpiry
+from broker_core.conformance.dead_letters import TestDeadLetters
+from broker_core.conformance.dedup import TestDedup
+from broker_core.conformance.fairness import TestFairness
+from broker_core.conformance.fairness_bound import TestFairnessBound
+from broker_core.conformance.fairness_scale import TestFairnessAtScale
+from broker_core.conformance.fencing import TestFencing
+from broker_core.conformance.introspection import TestIntrospection
+from broker_core.conformance.isolation import TestIsolation
+from broker_core.conformance.leases import TestLeases
+from broker_core.conformance.life_cycle import TestLifeCycle
+from broker_core.conformance.limits import TestLimits
+from broker_core.conformance.order import TestOrder
+from broker_core.conformance.publish_receive import TestPublishReceive
+from broker_core.conformance.worker import TestWorker
+
+__all__ = [
+    "TestAttempts",
+    "TestBrokerRestart",
+    "TestCancellation",
+    "TestConnectionLoss",
+    "TestCrashAndExpiry",
+    "TestDeadLetters",
+    "TestDedup",
+    "TestFairness",
+    "TestFairnessAtScale",
+    "TestFairnessBound",
+    "TestFencing",
+    "TestIntrospection",
+    "TestIsolation",
+    "TestLeases",
+    "TestLifeCycle",
+    "TestLimits",
+    "TestOrder",
+    "TestPublishReceive",
+    "TestWorker",
+]

@@ -1,0 +1,24 @@
+"""Names the modules that hold tests, in the order of the contract."""
+
+from __future__ import annotations
+
+TOPICS = (
+    "publish_receive",
+    "cancellation",
+    "dedup",
+    "leases",
+    "fencing",
+    "crash_expiry",
+    "attempts",
+    "dead_letters",
+    "order",
+    "fairness",
+    "fairness_bound",
+    "fairness_scale",
+    "isolation",
+    "life_cycle",
+    "worker",
+    "broker_failure",
+    "introspection",
+    "limits",
+)

@@ -1,0 +1,87 @@
+"""The harness of the adapter for Redis Streams, over any server that speaks Redis' protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, ClassVar
+
+from redis.asyncio import Redis
+
+from broker_core.adapter import Capabilities
+from broker_core.conformance.harness import Features, Harness
+from broker_core.conformance.polling import Deadline
+from broker_core.conformance.proxy import TcpProxy
+from broker_core.dispatcher import FairDispatcher
+from fair_redis_streams import keys
+from fair_redis_streams.adapter import RedisStreamsAdapter
+from fair_redis_streams.settings import RedisStreamsSettings
+from fair_redis_streams.shards import shard_of
+from tests.servers.interface import BrokerServer
+
+_RESTART_SECONDS = 20.0
+# Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
+_PROXY_TIMEOUT_SECONDS = 1.0
+
+
+class RedisHarness(Harness):
+    """Every namespace of it has that many shards."""
+
+    features: ClassVar[Features] = Features(
+        processes=True, restartable=True, proxy=True, credentials=True, garbage=True
+    )
+
+    def __init__(self, server: BrokerServer, shards: int) -> None:
+        super().__init__()
+        self._server = server
+        self._shards = shards
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return RedisStreamsAdapter.capabilities
+
+    def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
+        host, port = (proxy.host, proxy.port) if proxy is not None else self.broker_address()
+        time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
+        return self._make(namespace, f"redis://{host}:{port}/0", {**time_out, **settings})
+
+    def _make(self, namespace: str, url: str, settings: Mapping[str, Any]) -> FairDispatcher:
+        loaded = RedisStreamsSettings.load(namespace=namespace, url=url, shards=self._shards, **settings)
+        return FairDispatcher(RedisStreamsAdapter(loaded), loaded)
+
+    def worker_target(self) -> Mapping[str, Any]:
+        host, port = self.broker_address()
+        return {"broker": "redis", "url": f"redis://{host}:{port}/0", "shards": self._shards}
+
+    def broker_address(self) -> tuple[str, int]:
+        return self._server.host, self._server.port
+
+    def unauthorised(self, namespace: str) -> FairDispatcher:
+        host, port = self.broker_address()
+        return self._make(namespace, f"redis://nobody:wrong-secret@{host}:{port}/0", {})
+
+    async def restart_broker(self) -> None:
+        self._server.kill()
+        self._server.launch()
+        await Deadline(_RESTART_SECONDS).until(self._server.answers, "the server after its restart")
+
+    async def residue(self, namespace: str) -> Collection[str]:
+        async with self._client() as client:
+            return [key.decode() async for key in client.scan_iter(match=f"{{{namespace}:*}}*", count=1000)]
+
+    def constant_residue(self, namespace: str) -> Collection[str]:
+        return [
+            key(namespace, shard).decode() for shard in range(self._shards) for key in (keys.meta, keys.wake)
+        ]
+
+    async def inject_garbage(self, namespace: str, customer: str) -> None:
+        shard = shard_of(customer, self._shards)
+        key = f"{keys.tag(namespace, shard)}:ready:{customer}"
+        async with self._client() as client:
+            await client.xadd(key, {b"foo": b"bar"}, id="*")
+
+    def scheduler_of(self, namespace: str, customer: str) -> Hashable:
+        return shard_of(customer, self._shards)
+
+    def _client(self) -> Redis:
+        host, port = self.broker_address()
+        return Redis(host=host, port=port)

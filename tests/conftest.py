@@ -1,0 +1,5 @@
+"""Plugins of all tests."""
+
+from __future__ import annotations
+
+pytest_plugins = ["broker_core.conformance.plugin", "tests.servers.fixtures"]

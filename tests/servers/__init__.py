@@ -1,0 +1,1 @@
+"""Brokers for tests. Now local processes; other kinds come behind the same interface, `BrokerServer`."""

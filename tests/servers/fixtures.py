@@ -1,0 +1,74 @@
+"""Servers as fixtures of a whole run, started when first asked for.
+
+A server that this machine lacks is skipped here and named at the end of the run; with the variable CI
+set it is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.interface import ServerAbsent
+from tests.servers.redis_local import LocalRedis, debian_redis, wheel_valkey
+
+_absent = pytest.StashKey[dict[str, str]]()
+_versions = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        choices=["local"],
+        default="local",
+        help="where the brokers come from: local, child processes of programs on this machine",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_absent] = {}
+    config.stash[_versions] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, version in config.stash[_versions].items():
+        terminalreporter.write_line(f"server of {name}: {version}")
+    for name, reason in config.stash[_absent].items():
+        terminalreporter.write_line(f"NOT TESTED, server absent: {name}: {reason}", red=True)
+
+
+def _serve(config: pytest.Config, name: str, find: Callable[[], Path], expected: str) -> Iterator[LocalRedis]:
+    try:
+        server = LocalRedis(find())
+    except ServerAbsent as absent:
+        _miss(config, name, str(absent))
+    server.start()
+    try:
+        if not server.version.startswith(expected):
+            _miss(config, name, f"found {server.version}, wanted {expected}…")
+        config.stash[_versions][name] = server.version
+        yield server
+    finally:
+        server.stop()
+
+
+def _miss(config: pytest.Config, name: str, reason: str) -> None:
+    config.stash[_absent][name] = reason
+    if os.environ.get("CI"):
+        pytest.fail(f"server absent: {name}: {reason}", pytrace=False)
+    pytest.skip(f"server absent: {name}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def redis7(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
+    """Redis 7 of the system's package."""
+    yield from _serve(pytestconfig, "redis7", debian_redis, "redis 7.")
+
+
+@pytest.fixture(scope="session")
+def valkey9(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
+    """Valkey 9 out of a wheel."""
+    yield from _serve(pytestconfig, "valkey9", wheel_valkey, "valkey 9.")
