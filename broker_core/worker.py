@@ -75,6 +75,8 @@ class Worker:
         if self._used:
             raise RuntimeError("a worker runs once: make a new one")
         self._used = True
+        if self._stop.is_set():
+            return
         fetching = asyncio.create_task(self._fetch())
         serving = {asyncio.create_task(self._settling.run()), asyncio.create_task(self._keeper.run())}
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from broker_core import Delivery, FairDispatcher, Message
+from broker_core import Delivery, FairDispatcher, Message, Worker
 from broker_core.adapter import Settlement, Verb
 from broker_core.errors import BrokerUnavailable, DispatcherError
+from broker_core.worker import Handler
 from fair_memory.adapter import MemoryAdapter
 from fair_memory.settings import MemorySettings
 
@@ -55,6 +57,9 @@ class MortalAdapter(MemoryAdapter):
         await self._call("extend", len(receipts))
         return await super().extend(receipts, seconds)
 
+    def sizes(self, name: str) -> list[int]:
+        return [size for called, size in self.calls if called == name]
+
     def verbs(self) -> list[Verb]:
         return [settlement.verb for settlement, _ in self.settled]
 
@@ -77,3 +82,22 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def publish(dispatcher: FairDispatcher, count: int, customer: str = "acme") -> list[str]:
     return await dispatcher.publish([Message(customer, b"%d" % number) for number in range(count)])
+
+
+@asynccontextmanager
+async def working(
+    dispatcher: FairDispatcher, handler: Handler, **options: Any
+) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+    """Run a worker; in the end it is stopped, and must leave no task behind."""
+    others = asyncio.all_tasks()
+    worker = Worker(dispatcher, handler, **options)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker, running
+        worker.stop()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await running
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    await until(lambda: not asyncio.all_tasks() - others - {asyncio.current_task()})
