@@ -20,7 +20,7 @@ A ref is `<id>:<customer>`. It names a message everywhere but in its stream.
 | :leases | sorted set | token of a receive → earliest end of its leases (ms) | the last ack of the token |
 | :lease:<token> | hash | ref → record of a leased message; removing a field is the fence | ack, nack, … |
 | :renewed:<token> | hash | ref → end of a renewed lease (ms) | the last ack of the token |
-| :void | sorted set | tokens of receives that were given up → until when they are refused (ms) | receive |
+| :void | sorted set | tokens of receives that were given up → until when they are refused (ms) | receive, else its own expiry |
 | :leased, :waiting, :buried | hash | customer → number of leased, delayed and dead messages | whoever brings it to 0 |
 | :dead | sorted set | ref → time of death (ms) | redrive, purge_dead_letters, retention |
 | :dead:<customer> | sorted set | id → time of death (ms) | the same |

@@ -4,6 +4,7 @@
 -- Returns: 1.
 operation('revoke', { 'allow-oom' }, function(s, args)
   redis.call('ZADD', s.void, s.now + tonumber(args[2]), args[1])
+  redis.call('PEXPIRE', s.void, 2 * tonumber(args[2]))  -- for when nobody receives any more
   undo_token(s, args[1])
   return 1
 end)
