@@ -1,0 +1,116 @@
+"""Runs scenarios, each case in a new process with an empty server, and reports: `python -m bench --help`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import machine, report, scenarios, servers, traffic
+from bench.model import Metrics, Scenario
+
+CASE_SECONDS = 600
+RESULTS = Path(__file__).with_name("results")
+
+
+class ServerKind(StrEnum):
+    """Servers that the benchmark can start."""
+
+    REDIS7 = "redis7"
+    VALKEY9 = "valkey9"
+
+
+class AppendOnly(StrEnum):
+    """How durable the server is."""
+
+    NO = "no"
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
+def run_case(
+    scenario: Scenario, case: str, settings: servers.ServerSettings, scale: float
+) -> tuple[str, Metrics]:
+    """Return the server's version and the metrics; exit when a message was lost or came twice."""
+    with servers.running(settings) as server:
+        command = [sys.executable, "-m", "bench.processes.case", scenario.name, case]
+        command += [server.url, str(server.pid), str(scale)]
+        finished = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, timeout=CASE_SECONDS, check=False
+        )
+    if finished.returncode != 0:
+        raise SystemExit(f"{scenario.name}/{case} failed; see above")
+    metrics: Metrics = json.loads(finished.stdout)
+    wrong = {name: metrics[name] for name in ("lost", "duplicated", "unknown", "left") if metrics.get(name)}
+    if wrong:
+        raise SystemExit(f"{scenario.name}/{case} did not deliver exactly once: {wrong}")
+    return server.version, metrics
+
+
+def run_scenario(
+    scenario: Scenario, settings: servers.ServerSettings, repeat: int, scale: float, console: Console
+) -> report.Result:
+    """Run all cases in turn, `repeat` times."""
+    result = report.Result(scenario, settings, "")
+    for repetition in range(repeat):
+        for case in scenario.cases:
+            console.print(f"[dim]{scenario.name} {case.name} {repetition + 1}/{repeat} …", highlight=False)
+            result.version, metrics = run_case(scenario, case.name, settings, scale)
+            result.raw.setdefault(case.name, []).append(metrics)
+    return result
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="Run these scenarios alone.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Repetitions; some scenarios take fewer.")] = 5,
+    scale: Annotated[float, typer.Option(min=0.001, max=1, help="Part of the full size, to try it.")] = 1.0,
+    server: Annotated[ServerKind, typer.Option(help="Which server.")] = ServerKind.REDIS7,
+    append_only: Annotated[
+        list[AppendOnly] | None, typer.Option(help="Durability; else what each scenario asks for.")
+    ] = None,
+    node_bytes: Annotated[int, typer.Option(help="The server's stream-node-max-bytes.")] = 512,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
+    """Measure, print a table, write JSON; exit 1 if a figure at full size is not what it has to show."""
+    known = [scenario.name for scenario in scenarios.ALL]
+    for name in only or []:
+        if name not in known:
+            raise typer.BadParameter(f"{name} is not one of {', '.join(known)}", param_hint="--only")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    started = datetime.now(UTC)
+    facts: dict[str, object] = {
+        "started": started.isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "settings": {
+            "quantum": traffic.QUANTUM,
+            "payload_bytes": len(traffic.PAYLOAD),
+            "batch": traffic.BATCH,
+            "scale": scale,
+            "transport": "TCP on loopback, server and client on the same cores",
+        },
+    }
+    results = []
+    for scenario in scenarios.ALL:
+        if only and scenario.name not in only:
+            continue
+        for durability in append_only or scenario.append_only:
+            settings = servers.ServerSettings(kind=server, append_only=str(durability), node_bytes=node_bytes)
+            repetitions = min(repeat, scenario.most_repetitions)
+            results.append(run_scenario(scenario, settings, repetitions, scale, console))
+    report.table(results, console)
+    path = json_file or RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
+    report.write(path, report.as_json(results, facts))
+    console.print(f"written to {path}")
+    if scale == 1 and not all(report.met(result) for result in results):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

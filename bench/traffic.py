@@ -1,0 +1,133 @@
+"""Publishes and consumes a known number of messages, with proof that each was delivered exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.model import Bench, Metrics
+from broker_core import Delivery, FairDispatcher, Message, open_dispatcher
+
+PAYLOAD = bytes(range(100))
+BATCH = 200
+QUANTUM = 10
+NAMESPACE = "bench"
+WAIT_SECONDS = 0.2
+STALL_SECONDS = 10.0
+
+
+def dispatcher(bench: Bench, **settings: object) -> FairDispatcher:
+    """Return a dispatcher of the product on the case's server; to be opened."""
+    return open_dispatcher(broker="redis", url=bench.url, namespace=NAMESPACE, quantum=QUANTUM, **settings)
+
+
+def names(count: int) -> list[str]:
+    """Return that many customers."""
+    return [f"customer-{number:06d}" for number in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The same number of messages for each customer; neighbours in a batch are of different customers."""
+
+    customers: Sequence[str]
+    each: int
+
+    @property
+    def total(self) -> int:
+        """How many messages."""
+        return len(self.customers) * self.each
+
+    def batches(self) -> Iterator[list[Message]]:
+        """Make the messages, batch by batch."""
+        owners = itertools.chain.from_iterable(itertools.repeat(self.customers, self.each))
+        while batch := [Message(customer, PAYLOAD) for customer in itertools.islice(owners, BATCH)]:
+            yield batch
+
+
+@dataclass(slots=True)
+class Tally:
+    """The ids that publish returned and those that were handed over."""
+
+    published: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Record one batch in the order of hand-over."""
+        self.received += [delivery.id for delivery in deliveries]
+
+    def proof(self) -> dict[str, float]:
+        """Count what was lost and what came more than once."""
+        received = set(self.received)
+        return {
+            "lost": len(set(self.published) - received),
+            "duplicated": len(self.received) - len(received),
+            "unknown": len(received - set(self.published)),
+        }
+
+
+async def publish(d: FairDispatcher, batches: Iterator[list[Message]], tally: Tally, tasks: int) -> None:
+    """Publish all batches by that many tasks."""
+
+    async def one() -> None:
+        for batch in batches:
+            tally.published += await d.publish(batch)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(tasks):
+            group.create_task(one())
+
+
+async def consume(
+    d: FairDispatcher, total: int, tally: Tally, tasks: int, on_batch: Callable[[], None] | None = None
+) -> float:
+    """Receive and ack until `total` messages are acked; return the time of the last ack."""
+    acked = 0
+    last = time.perf_counter()
+
+    async def one() -> None:
+        nonlocal acked, last
+        while acked < total:
+            deliveries = await d.receive(BATCH, wait=WAIT_SECONDS)
+            if not deliveries:
+                if time.perf_counter() - last > STALL_SECONDS:
+                    raise RuntimeError(f"nothing came for {STALL_SECONDS:g} s, {total - acked} are missing")
+                continue
+            tally.take(deliveries)
+            await d.ack(deliveries)
+            acked += len(deliveries)
+            last = time.perf_counter()
+            if on_batch is not None:
+                on_batch()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(tasks):
+            group.create_task(one())
+    return last
+
+
+async def drain_after(d: FairDispatcher, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
+    """Publish everything, then receive and ack everything; messages a second of the parts and the whole."""
+    tally = Tally()
+    start = time.perf_counter()
+    await publish(d, traffic.batches(), tally, publishers)
+    middle = time.perf_counter()
+    end = await consume(d, traffic.total, tally, consumers)
+    return tally.proof() | {
+        "end_to_end": traffic.total / (end - start),
+        "publish": traffic.total / (middle - start),
+        "receive_ack": traffic.total / (end - middle),
+    }
+
+
+async def drain_meanwhile(d: FairDispatcher, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
+    """Receive and ack while publishing goes on; messages a second from the first publish to the last ack."""
+    tally = Tally()
+    start = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(publish(d, traffic.batches(), tally, publishers))
+        consuming = group.create_task(consume(d, traffic.total, tally, consumers))
+    return tally.proof() | {"end_to_end": traffic.total / (consuming.result() - start)}
