@@ -54,7 +54,8 @@ class Connections:
                 url,
                 max_connections=max_connections,
                 timeout=timeout_seconds,
-                socket_timeout=timeout_seconds,
+                # Bounded by `call`: redis-py's own time-out would let a cancellation get lost on Python 3.11.
+                socket_timeout=None,
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=False,
@@ -86,7 +87,7 @@ class Connections:
             try:
                 async with asyncio.timeout(timeout_seconds or self._timeout_seconds):
                     packed = pack_command(command)  # type: ignore[arg-type]  # the stub means tuple[..., ...]
-                    await connection.send_packed_command([packed])
+                    await _send(connection, packed)
                     return await connection.read_response(timeout=math.inf)
             except ResponseError:
                 raise
@@ -122,3 +123,13 @@ class Connections:
         """Disconnect, unless the pool is borrowed. Idempotent."""
         if self._owned:
             await self._pool.disconnect()
+
+
+async def _send(connection: AbstractConnection, packed: bytes) -> None:
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
+    await connection.send_packed_command([packed])
+    # A borrowed client with a time-out of its own sends by asyncio.wait_for, which swallows a cancellation
+    # that comes when the sending is already done (Python 3.11).
+    if task and task.cancelling() > cancellations:
+        raise asyncio.CancelledError
