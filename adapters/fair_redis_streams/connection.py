@@ -87,7 +87,9 @@ class Connections:
             try:
                 async with asyncio.timeout(timeout_seconds or self._timeout_seconds):
                     packed = pack_command(command)  # type: ignore[arg-type]  # the stub means tuple[..., ...]
-                    await _send(connection, packed)
+                    cancellations = _Cancellations()
+                    await connection.send_packed_command([packed])
+                    cancellations.check()
                     return await connection.read_response(timeout=math.inf)
             except ResponseError:
                 raise
@@ -99,6 +101,7 @@ class Connections:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[AbstractConnection]:
+        cancellations = _Cancellations()
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
@@ -107,6 +110,7 @@ class Connections:
             raise NotSent(str(mapped), retryable=mapped.retryable) from error
         clean = False
         try:
+            cancellations.check()
             yield connection
             clean = True
         except ResponseError as error:
@@ -125,11 +129,18 @@ class Connections:
             await self._pool.disconnect()
 
 
-async def _send(connection: AbstractConnection, packed: bytes) -> None:
-    task = asyncio.current_task()
-    cancellations = task.cancelling() if task else 0
-    await connection.send_packed_command([packed])
-    # A borrowed client with a time-out of its own sends by asyncio.wait_for, which swallows a cancellation
-    # that comes when the sending is already done (Python 3.11).
-    if task and task.cancelling() > cancellations:
-        raise asyncio.CancelledError
+class _Cancellations:
+    """Notices a cancellation that somebody has swallowed.
+
+    A borrowed client with a time-out of its own sends by asyncio.wait_for, which swallows a cancellation
+    that comes when the sending is already done (Python 3.11).
+    """
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task else 0
+
+    def check(self) -> None:
+        """Raise CancelledError if the task was cancelled since this was made."""
+        if self._task and self._task.cancelling() > self._before:
+            raise asyncio.CancelledError

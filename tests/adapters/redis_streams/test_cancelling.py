@@ -45,9 +45,8 @@ async def test_at_every_point_of_a_receive_that_gets_something(dispatcher: FairD
         await dispatcher.release(got)
     got = []
     while len(got) < 3:
-        assert (more := await dispatcher.receive(8, wait=10)), (
-            "what a cancelled receive took did not come back"
-        )
+        more = await dispatcher.receive(8, wait=10)
+        assert more, "what a cancelled receive took did not come back"
         got += more
     assert [(delivery.message.payload, delivery.attempt) for delivery in got] == [
         (b"0", 1),
