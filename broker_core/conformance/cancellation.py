@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from broker_core.conformance.polling import Deadline
 from broker_core.conformance.recorder import Recorder
 from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
+from broker_core.errors import LeaseLost
 from broker_core.model import Delivery, Message
 
 _LONG_LEASE_SECONDS = 300.0
@@ -23,12 +25,13 @@ _AT_ONCE_SECONDS = 1.0
 
 
 async def cancelled(task: asyncio.Task[Any]) -> bool:
-    """Cancel a call and tell whether that was in time; fail if it takes long to end."""
-    task.cancel()
+    """Cancel a call and tell whether that was in time; fail if it doesn't end, at once and as cancelled."""
+    was_running = task.cancel()
     before = time.monotonic()
     await asyncio.wait([task], timeout=10 * _AT_ONCE_SECONDS)
     assert time.monotonic() - before < _AT_ONCE_SECONDS, "a cancelled call did not end at once"
-    return task.cancelled()
+    assert task.cancelled() == was_running, "a cancellation was swallowed"
+    return was_running
 
 
 async def some_turns(chance: random.Random) -> None:
@@ -92,7 +95,7 @@ class TestCancellation:
         proxy = await harness.proxy()
         dispatcher = await harness.open(namespace, proxy=proxy, lease_seconds=_LONG_LEASE_SECONDS)
         ids = await dispatcher.publish(messages("a", 5))
-        proxy.delay_seconds = 0.3
+        proxy.delay_seconds = 0.1
         receiving = asyncio.ensure_future(dispatcher.receive(5))
 
         async def all_leased() -> bool:
@@ -103,6 +106,31 @@ class TestCancellation:
         again = await collect(other, 5, deadline)
         assert [delivery.id for delivery in again] == ids
         assert {delivery.attempt for delivery in again} == {1}
+
+    async def test_a6_no_verb_swallows_a_cancellation(
+        self, harness: Harness, namespace: str, deadline: Deadline, size: Size
+    ) -> None:
+        """Every verb that is cancelled before it has ended raises CancelledError, at whatever moment."""
+        chance = random.Random(6666)
+        dispatcher = await harness.open(namespace, max_attempts=1000)
+        await dispatcher.publish(messages("a", 1))
+        verbs: list[Callable[[Delivery], Coroutine[Any, Any, Any]]] = [
+            lambda _: dispatcher.publish(Message("b")),
+            lambda _: dispatcher.backlog("a"),
+            dispatcher.extend,
+            dispatcher.release,
+            dispatcher.nack,
+        ]
+        held = await one(dispatcher, deadline)
+        for number in range(size.pick(short=100, full=2000)):
+            task = asyncio.ensure_future(verbs[number % len(verbs)](held))
+            await some_turns(chance)
+            await cancelled(task)
+            if number % len(verbs) > 2:  # given back or not, as the cancellation was in time or not
+                with contextlib.suppress(LeaseLost):
+                    await dispatcher.release(held)
+                held = await one(dispatcher, deadline)
+            await dispatcher.purge("b")
 
     async def test_a6_cancelling_leaves_the_dispatcher_in_step(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
 
@@ -15,6 +15,7 @@ from broker_core.model import Backlog, Delivery, Message
 
 _PUBLISH_CHUNK = 1000
 _WAIT_SECONDS = 0.5
+_CANCEL_SECONDS = 5.0
 
 
 def messages(customer: str, count: int, *, cost: int = 1) -> list[Message]:
@@ -89,18 +90,28 @@ async def consume_for_ever(
 
 
 @asynccontextmanager
-async def running(coroutines: Iterable[Awaitable[None]]) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def running(coroutines: Iterable[Coroutine[object, object, None]]) -> AsyncIterator[None]:
     """Run consumers beside the block and cancel them at its end; an error of theirs fails the test."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
-        yield [task for task in tasks if isinstance(task, asyncio.Task)]
+        yield
     finally:
-        for task in tasks:
+        swallowed = await _cancel_all(tasks)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+    assert not swallowed, f"{swallowed} consumers went on though they were cancelled"
+
+
+async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> int:
+    """Cancel until all have ended, and count those that a first cancellation didn't end."""
+    swallowed = 0
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
             task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-            raise outcome
+        _, still_pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
+        swallowed = max(swallowed, len(still_pending))
+    return swallowed
 
 
 async def error_of(call: Awaitable[object]) -> DispatcherError | None:
