@@ -6,85 +6,74 @@ where every group has one hand-over, every window is looked at. Weights and cost
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 Group = Sequence[str]
 
 
-def last_groups(groups: Sequence[Group]) -> dict[str, int]:
-    """Return in which group each customer, all of them ready from the start, got its last message."""
-    last: dict[str, int] = {}
-    for number, group in enumerate(groups):
-        for customer in group:
-            last[customer] = number
-    return last
-
-
 def worst_gap(groups: Sequence[Group]) -> int:
-    """Return the largest |Sᵢ − Sⱼ| of two customers over any window in which both had something waiting."""
+    """Return the largest |Sᵢ − Sⱼ| of two customers over any window in which both had something waiting.
+
+    All customers are ready from the start, until their last hand-over.
+    """
     places: defaultdict[str, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
         for customer in group:
             places[customer].append(number)
-    return max((_gap(places[i], places[j]) for i, j in combinations(places, 2)), default=0)
+    worst = 0
+    for i, j in combinations(places.values(), 2):
+        end = min(i[-1], j[-1])
+        # Within a larger group the first to be drained may have been so before the other was served.
+        worst = max(worst, _gap(i, j, end + 1 if len(groups[end]) == 1 else end))
+    return worst
 
 
-def _gap(first: Sequence[int], second: Sequence[int]) -> int:
+def _gap(first: Sequence[int], second: Sequence[int], end: int) -> int:
     # Each hand-over as twice its group, plus one for the second customer: sorting two sorted runs is linear.
-    end = min(first[-1], second[-1])
-    events = sorted(
-        [2 * place for place in first if place <= end] + [2 * place + 1 for place in second if place <= end]
-    )
+    events = [2 * place for place in first if place < end]
+    events += [2 * place + 1 for place in second if place < end]
+    events.sort()
     ahead = highest = lowest = 0
     group = -1
     for event in events:
         if event >> 1 != group:
             group = event >> 1
-            if ahead > highest:
-                highest = ahead
-            elif ahead < lowest:
-                lowest = ahead
-        ahead += 1 - 2 * (event & 1)
+            highest = max(highest, ahead)
+            lowest = min(lowest, ahead)
+        ahead += -1 if event & 1 else 1
     return max(highest, ahead) - min(lowest, ahead)
 
 
 def worst_jain(groups: Sequence[Group], window: int) -> float:
-    """Return the lowest Jain index of the smallest windows with that many hand-overs.
+    """Return the lowest Jain index of all windows of that many hand-overs in which all had something waiting.
 
-    Each window counts the customers that had something waiting throughout. Once fewer than two are left there
-    is nothing to compare.
+    A window is as many whole groups as it takes. 1.0 if there is none.
     """
-    last = last_groups(groups)
-    served: Counter[str] = Counter(dict.fromkeys(last, 0))
-    total = sum_of_squares = size = 0
+    drained = _first_drained(groups)
+    served = Counter({customer: 0 for group in groups for customer in group})
+    sum_of_squares = size = start = 0
     worst = 1.0
-    inside: deque[Group] = deque()
-    for number, group in enumerate(groups):
-        inside.append(group)
-        size += len(group)
+    for group in groups[:drained]:
         for customer in group:
             sum_of_squares += 2 * served[customer] + 1
             served[customer] += 1
-            total += 1
-        while size - len(inside[0]) >= window:
-            gone = inside.popleft()
-            size -= len(gone)
-            for customer in gone:
-                if customer in served:
-                    served[customer] -= 1
-                    sum_of_squares -= 2 * served[customer] + 1
-                    total -= 1
-        for customer in {one for one in group if last[one] == number}:
-            count = served.pop(customer)
-            total -= count
-            sum_of_squares -= count * count
-        if len(served) < 2:
-            break
-        if size >= window and total:
-            worst = min(worst, total * total / (len(served) * sum_of_squares))
+        size += len(group)
+        while size - len(groups[start]) >= window:
+            for customer in groups[start]:
+                served[customer] -= 1
+                sum_of_squares -= 2 * served[customer] + 1
+            size -= len(groups[start])
+            start += 1
+        if size >= window:
+            worst = min(worst, size * size / (len(served) * sum_of_squares))
     return worst
+
+
+def _first_drained(groups: Sequence[Group]) -> int:
+    last = {customer: number for number, group in enumerate(groups) for customer in group}
+    return min(last.values(), default=0)
 
 
 def by_order(batches: Iterable[tuple[int, Sequence[str]]], *, strict: bool) -> list[Group]:

@@ -64,9 +64,10 @@ local function receive(keys, args)
     local deficit = tonumber(redis.call('HGET', s.deficit, customer))
     if not visiting then deficit = deficit + quantum end
     local wanted = math.min(deficit, most - taken)
+    -- The last ack may have deleted the stream since the customer was put back into the ring: then it fails.
     local found = wanted > 0
-      and redis.call('XREADGROUP', 'GROUP', GROUP, owner, 'COUNT', wanted, 'STREAMS', key, '>')
-    local entries = found and found[1][2] or {}
+      and redis.pcall('XREADGROUP', 'GROUP', GROUP, owner, 'COUNT', wanted, 'STREAMS', key, '>')
+    local entries = found and not found.err and found[1][2] or {}
     for _, entry in ipairs(entries) do
       local cost = entry[2][4] or '1'
       deficit = deficit - tonumber(cost)
