@@ -90,14 +90,15 @@ SCENARIO = Scenario(
     about=f"{CUSTOMERS} customers with {LEAST:,} to {MOST:,} waiting, {PROCESSES} processes, "
     f"receive({MAX_MESSAGES})",
     cases=(Case("strict", partial(_run, strict=True)), Case("free", partial(_run, strict=False))),
-    figures=tuple(
-        figure
-        for case, label in (("strict", "one receive at a time"), ("free", "free running"))
-        for figure in (
-            Figure(label=f"{label}: worst |Sᵢ − Sⱼ|", case=case, metric="gap", at_most=BOUND),
-            Figure(label=f"… worst Jain of {WINDOW:,}", case=case, metric="jain", at_least=0.999),
-            Figure(label="… hand-overs", case=case, metric="messages"),
-        )
+    figures=(
+        Figure(label="one receive at a time: worst |Sᵢ − Sⱼ|", case="strict", metric="gap", at_most=BOUND),
+        Figure(label=f"… worst Jain of {WINDOW:,}", case="strict", metric="jain", at_least=0.999),
+        Figure(label="… hand-overs", case="strict", metric="messages"),
+        Figure(label="free running: worst |Sᵢ − Sⱼ|", case="free", metric="gap", at_most=BOUND),
+        # Such a window is some hand-overs longer than ten rounds, so some customers had a visit more.
+        Figure(label=f"… worst Jain of just over {WINDOW:,}", case="free", metric="jain"),
+        Figure(label="… hand-overs", case="free", metric="messages"),
+        Figure(label="… receive + ack", case="free", metric="receive_ack", unit="msg/s"),
     ),
     most_repetitions=1,
 )
