@@ -19,7 +19,7 @@ A ref is `<id>:<customer>`. It names a message everywhere but in its stream.
 | :again | hash | refs of messages that exist and whose first lease has ended | ack, purge |
 | :leases | sorted set | token of a receive → earliest end of its leases (ms) | the last ack of the token |
 | :lease:<token> | hash | ref → record of a leased message; removing a field is the fence | ack, nack, … |
-| :renewed:<token> | hash | ref → end of a renewed lease (ms) | the last ack of the token |
+| :renewed:<token> | hash | ref → end of a renewed lease (ms); '' → end of the others | the last ack of the token |
 | :void | sorted set | tokens of receives that were given up → until when they are refused (ms) | receive, else its own expiry |
 | :leased, :waiting, :buried | hash | customer → number of leased, delayed and dead messages | whoever brings it to 0 |
 | :dead | sorted set | ref → time of death (ms) | redrive, purge_dead_letters, retention |

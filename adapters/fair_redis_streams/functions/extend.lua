@@ -6,6 +6,7 @@ operation('extend', { 'allow-oom' }, function(s, args)
   for at = 2, #args, 2 do
     local token, ref = args[at], args[at + 1]
     if redis.call('HEXISTS', s.lease_of .. token, ref) == 1 then
+      redis.call('HSETNX', s.renewed_of .. token, '', redis.call('ZSCORE', s.leases, token))
       redis.call('HSET', s.renewed_of .. token, ref, ends)
       -- The score is only a lower bound of the token's ends; the sweep looks at each of them.
       redis.call('ZADD', s.leases, 'LT', ends, token)

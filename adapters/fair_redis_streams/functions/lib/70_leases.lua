@@ -25,10 +25,12 @@ local function expire_token(s, token, max_attempts, limit)
   local lease, renewed = s.lease_of .. token, {}
   local pairs_of = redis.call('HGETALL', s.renewed_of .. token)
   for i = 1, #pairs_of, 2 do renewed[pairs_of[i]] = tonumber(pairs_of[i + 1]) end
+  -- The field '' holds the end of those that were not renewed; without it the token's score does, which is over.
+  local end_of_others = renewed[''] or s.now
   local refs, earliest, taken = redis.call('HKEYS', lease), nil, 0
   for _, ref in ipairs(refs) do
-    local ends = renewed[ref]
-    if ends and ends > s.now then
+    local ends = renewed[ref] or end_of_others
+    if ends > s.now then
       if not earliest or ends < earliest then earliest = ends end
     elseif taken < limit then
       taken = taken + 1
