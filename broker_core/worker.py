@@ -64,6 +64,7 @@ class Worker:
 
     def stop(self) -> None:
         """Let `run` end: nothing new starts, what runs has grace_seconds left, the rest is given back."""
+        self._draining = True
         self._stop.set()
 
     async def run(self) -> None:

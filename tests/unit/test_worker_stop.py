@@ -62,6 +62,17 @@ async def test_what_runs_finishes_and_is_acked_and_nothing_new_starts() -> None:
     await scene.dispatcher.close()
 
 
+async def test_what_ends_together_with_the_stop_makes_no_room_for_more() -> None:
+    scene = Scene()
+    running = await scene.run()
+    scene.worker.stop()
+    scene.go.set()
+    await running
+    assert len(scene.started) == 3
+    assert await scene.dispatcher.backlog() == Backlog(ready=7)
+    await scene.dispatcher.close()
+
+
 async def test_leases_are_renewed_until_the_last_handler_has_ended() -> None:
     scene = Scene(lease_seconds=0.15)
     running = await scene.run()
