@@ -97,7 +97,7 @@ class TestCrashAndExpiry:
         assert (recovered.id, recovered.attempt) == (worker.received[0].id, 2)
         await dispatcher.extend(recovered, 60)
         worker.resume()
-        await asyncio.sleep(0.8)  # it has woken up and tried to settle
+        await asyncio.sleep(0.5)  # it has woken up and tried to settle
         await assert_backlog(dispatcher, leased=1)
         await dispatcher.ack(recovered)
         await assert_backlog(dispatcher)
@@ -113,7 +113,7 @@ class TestCrashAndExpiry:
         recorder = Recorder()
         async with running([consume_for_ever(greedy, recorder, "greedy")]):
             ends = [delivery.lease_until for delivery in held]
-            for _ in range(15):  # 2.25 seconds
+            for _ in range(10):  # 1.5 seconds
                 await asyncio.sleep(0.15)
                 renewed = await worker.extend(held)
                 assert all(new >= old for new, old in zip(renewed, ends, strict=True))

@@ -93,6 +93,21 @@ class TestLeases:
             held = await asyncio.wait_for(waiting, timeout=min(5, deadline.remaining))
             assert len(held) == 1, name
 
+    async def test_b2_every_waiting_receive_gets_work(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Twelve receives of four dispatchers wait; twelve messages published at once wake each of them."""
+        dispatchers = [await harness.open(namespace) for _ in range(4)]
+        publisher = await harness.open(namespace)
+        for customers in (1, 12):
+            waiting = [asyncio.ensure_future(d.receive(1, wait=30)) for d in dispatchers * 3]
+            await asyncio.sleep(0.1)  # until they wait
+            ids = await publisher.publish([Message(f"c{place % customers}") for place in range(12)])
+            before = time.monotonic()
+            received = await asyncio.wait_for(asyncio.gather(*waiting), deadline.remaining)
+            assert time.monotonic() - before < 2.0
+            assert sorted(delivery.id for deliveries in received for delivery in deliveries) == sorted(ids)
+
     async def test_b3_receive_never_returns_more_than_asked(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -109,12 +124,12 @@ class TestLeases:
 
     async def test_b4_acked_is_gone(self, harness: Harness, namespace: str, deadline: Deadline) -> None:
         """After twice the lease a new consumer gets nothing, and all counts are zero."""
-        dispatcher = await harness.open(namespace, lease_seconds=0.5)
+        dispatcher = await harness.open(namespace, lease_seconds=0.3)
         await dispatcher.publish(messages("a", 10))
         await dispatcher.ack(await collect(dispatcher, 10, deadline))
         await assert_backlog(dispatcher)
-        other = await harness.open(namespace, lease_seconds=0.5)
-        await assert_nothing(other, seconds=1.0)
+        other = await harness.open(namespace, lease_seconds=0.3)
+        await assert_nothing(other, seconds=0.6)
         await assert_backlog(other)
         await assert_backlog(other, "a")
 

@@ -77,7 +77,7 @@ class TestLimits:
         await dispatcher.ack(await collect(dispatcher, 6000, deadline, max_messages=10_000))
         await assert_backlog(dispatcher)
 
-    async def test_k2_a_large_batch_of_large_payloads(
+    async def test_k7_a_large_batch_of_large_payloads(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
         """Payloads of the largest size in one batch are stored and received, together larger than a call."""

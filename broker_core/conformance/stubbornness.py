@@ -17,6 +17,11 @@ T = TypeVar("T")
 _PAUSE_SECONDS = 0.05
 
 
+def with_ids(count: int) -> list[Message]:
+    """Make messages of ten customers that are safe to publish again."""
+    return [Message(f"c{place % 10}", str(place).encode(), id=f"key-{place}") for place in range(count)]
+
+
 async def again_and_again(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
     """Repeat a call until the broker answers; any other error, or one that isn't retryable, passes."""
     while True:

@@ -1,8 +1,9 @@
 """All tests of the contract, to be taken over with `from broker_core.conformance.suite import *`."""
 
 from broker_core.conformance.attempts import TestAttempts
-from broker_core.conformance.broker_failure import TestBrokerRestart, TestConnectionLoss
+from broker_core.conformance.broker_restart import TestBrokerRestart
 from broker_core.conformance.cancellation import TestCancellation
+from broker_core.conformance.connection_loss import TestConnectionLoss
 from broker_core.conformance.crash_expiry import TestCrashAndExpiry
 from broker_core.conformance.dead_letters import TestDeadLetters
 from broker_core.conformance.dedup import TestDedup

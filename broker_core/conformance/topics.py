@@ -18,7 +18,8 @@ TOPICS = (
     "isolation",
     "life_cycle",
     "worker",
-    "broker_failure",
+    "broker_restart",
+    "connection_loss",
     "introspection",
     "limits",
 )

@@ -1,4 +1,4 @@
-"""I. Connections break and brokers restart; nothing is lost and nobody has to restart anything."""
+"""I. Connections break, go silent or are refused; nothing is lost and nobody has to restart anything."""
 
 from __future__ import annotations
 
@@ -29,85 +29,13 @@ from broker_core.conformance.stubbornness import (
     consume_stubbornly,
     publish_stubbornly,
     settle_stubbornly,
+    with_ids,
 )
 from broker_core.dispatcher import FairDispatcher
 from broker_core.errors import BrokerUnavailable, DispatcherError, PublishFailed
 from broker_core.model import Delivery, Message
 
 LONG_LEASE_SECONDS = 300.0
-
-
-def with_ids(count: int) -> list[Message]:
-    """Make messages of ten customers that are safe to publish again."""
-    return [Message(f"c{place % 10}", str(place).encode(), id=f"key-{place}") for place in range(count)]
-
-
-class TestBrokerRestart:
-    """The broker's process is killed and comes back."""
-
-    @requires("restartable", "dedup")
-    async def test_i1_confirmed_messages_survive_restarts(
-        self, harness: Harness, namespace: str, deadline: Deadline, size: Size
-    ) -> None:
-        """Killed at 1/3 and 1/2 of the messages under traffic: every confirmed id is received.
-
-        Allowed duplicates: what consumers held, or received without hearing of it, when the broker died.
-        """
-        count = size.pick(short=3000, full=10_000)
-        batch = with_ids(count)
-        publisher = await harness.open(namespace)
-        consumers = [await harness.open(namespace, lease_seconds=2) for _ in range(3)]
-        recorder = Recorder()
-        confirmed: list[str] = []
-
-        async def publish(until: int) -> None:
-            while len(confirmed) < until:
-                part = batch[len(confirmed) : len(confirmed) + 50]
-                confirmed.extend(await publish_stubbornly(publisher, part, deadline))
-
-        async with running(
-            consume_stubbornly(consumer, recorder, str(place), deadline)
-            for place, consumer in enumerate(consumers)
-        ):
-            publishing = asyncio.ensure_future(publish(count))
-            for part in (3, 2):
-                await deadline.until(lambda part=part: len(confirmed) >= count // part, "messages")  # type: ignore[misc]
-                await harness.restart_broker()
-            await publishing
-            await deadline.until(lambda: set(recorder.ids) >= set(confirmed), "every confirmed message")
-        recorder.check(confirmed, duplicates_allowed=2 * 3 * 20)
-
-    @requires("restartable")
-    async def test_i1_every_state_survives_a_restart(
-        self, harness: Harness, namespace: str, deadline: Deadline
-    ) -> None:
-        """Ready, leased, delayed and dead messages are after a restart what they were before."""
-        dispatcher = await harness.open(namespace, lease_seconds=LONG_LEASE_SECONDS)
-        await dispatcher.publish(messages("a", 10))
-        held = await collect(dispatcher, 4, deadline)
-        await dispatcher.nack(held[0], delay=60)
-        await dispatcher.dead_letter(held[1], reason="no")
-        before = await dispatcher.backlog("a")
-        await harness.restart_broker()
-        assert await again_and_again(lambda: dispatcher.backlog("a"), deadline) == before
-        await dispatcher.ack(held[2])
-        await dispatcher.release(held[3])
-        await dispatcher.ack(await collect(dispatcher, 7, deadline))
-        await assert_backlog(dispatcher, "a", delayed=1, dead=1)
-
-    @requires("restartable")
-    async def test_i1_a_waiting_receive_outlives_a_restart(
-        self, harness: Harness, namespace: str, deadline: Deadline
-    ) -> None:
-        """A receive that waits while the broker restarts gets what is published afterwards."""
-        consumer, publisher = [await harness.open(namespace) for _ in range(2)]
-        waiting = asyncio.ensure_future(consumer.receive(10, wait=30))
-        await asyncio.sleep(0.1)
-        await harness.restart_broker()
-        (message_id,) = await publish_stubbornly(publisher, [Message("a", id="key")], deadline)
-        assert [delivery.id for delivery in await asyncio.wait_for(waiting, deadline.remaining)] == [
-            message_id
-        ]
 
 
 @requires("proxy")
@@ -284,8 +212,8 @@ class TestConnectionLoss:
         await dispatcher.publish(messages("a", 1))
         await one(dispatcher, deadline)
         proxy.swallow("to_client")
-        for call in (dispatcher.publish(Message("a")), dispatcher.backlog(), dispatcher.receive(1, wait=0.1)):
-            error = await asyncio.wait_for(error_of(call), 20)
+        calls = (dispatcher.publish(Message("a")), dispatcher.backlog(), dispatcher.receive(1, wait=0.1))
+        for error in await asyncio.wait_for(asyncio.gather(*map(error_of, calls)), 20):
             assert isinstance(error, DispatcherError)
             assert error.retryable
         before = time.monotonic()
@@ -318,8 +246,8 @@ class TestConnectionLoss:
             "redrive": lambda: dispatcher.redrive("a"),
             "purge": lambda: dispatcher.purge("a"),
         }
-        for name, call in calls.items():
-            error = await asyncio.wait_for(error_of(call()), 20)
+        errors = await asyncio.wait_for(asyncio.gather(*(error_of(call()) for call in calls.values())), 20)
+        for name, error in zip(calls, errors, strict=True):
             assert isinstance(error, BrokerUnavailable), f"{name}: {error!r}"
             assert error.retryable, name
             assert error.__cause__ is not None, name
@@ -337,8 +265,8 @@ class TestConnectionLoss:
         proxy.reject()
         before = proxy.accepted
         with pytest.raises(BrokerUnavailable):
-            await dispatcher.receive(1, wait=2.0)
-        assert proxy.accepted - before <= 40
+            await dispatcher.receive(1, wait=1.2)
+        assert proxy.accepted - before <= 20
         await proxy.accept()
         delivery = await again_and_again(lambda: one(dispatcher, deadline), deadline)
         assert delivery.attempt == 1
@@ -365,12 +293,12 @@ class TestConnectionLoss:
         proxy = await harness.proxy()
         dispatcher = await harness.open(namespace, proxy=proxy, lease_seconds=30)
         proxy.delay_seconds = 0.05
-        ids = await dispatcher.publish(take_turns(messages("a", 30), messages("b", 30)))
+        ids = await dispatcher.publish(take_turns(messages("a", 20), messages("b", 20)))
         recorder = Recorder()
 
         async def consume(dispatcher: FairDispatcher) -> None:
-            while len(recorder) < 60:
-                deadline.check("60 messages")
+            while len(recorder) < 40:
+                deadline.check("40 messages")
                 deliveries = await dispatcher.receive(4, wait=0.2)
                 recorder.record(deliveries)
                 await dispatcher.ack(deliveries)
