@@ -9,6 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 BROKER ?= redis
+CONFORMANCE_redis := tests/conformance/test_redis7.py tests/conformance/test_valkey9.py
 ARGS ?=
 
 .PHONY: help
@@ -35,8 +36,8 @@ test-full: setup system-packages ## Run all tests at their full size
 	$(PY) -m pytest --conformance-size=full $(ARGS)
 
 .PHONY: conformance
-conformance: setup ## Run the contract against one broker: BROKER=memory|redis
-	$(PY) -m pytest tests/conformance -k '$(BROKER)' $(ARGS)
+conformance: setup ## Run the contract against one broker: BROKER=memory|redis|redis7|valkey9
+	$(PY) -m pytest $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
 
 .PHONY: test-lowest
 test-lowest: setup ## Run unit and Redis conformance tests with the oldest versions that pyproject.toml allows

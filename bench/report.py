@@ -72,25 +72,27 @@ def table(results: Sequence[Result], console: Console) -> None:
             style = {True: "green", False: "bold red", None: ""}[verdict(figure, median)]
             shown.add_row(
                 figure.label,
-                f"{_number(median)} {figure.unit}".strip(),
-                f"{_number(min(values))} – {_number(max(values))}",
+                f"{number(median)} {figure.unit}".strip(),
+                f"{number(min(values))} – {number(max(values))}",
                 str(len(values)),
-                _target(figure),
+                target(figure.at_least, figure.at_most),
                 style=style,
             )
         console.print(shown)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return the value with as many digits as matter."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.4f}" if 0.99 < value < 1 else f"{value:.3g}"
 
 
-def _target(figure: Figure) -> str:
-    if figure.at_least is not None:
-        return f"≥ {_number(figure.at_least)}"
-    return "" if figure.at_most is None else f"≤ {_number(figure.at_most)}"
+def target(at_least: float | None, at_most: float | None) -> str:
+    """Return what a figure has to show, as text."""
+    if at_least is not None:
+        return f"≥ {number(at_least)}"
+    return "" if at_most is None else f"≤ {number(at_most)}"
 
 
 def as_json(results: Sequence[Result], facts: Mapping[str, object]) -> str:
@@ -107,6 +109,7 @@ def as_json(results: Sequence[Result], facts: Mapping[str, object]) -> str:
                     "figures": [
                         {
                             "label": figure.label,
+                            "values": result.values(figure),
                             "median": statistics.median(result.values(figure)),
                             "unit": figure.unit,
                             "at_least": figure.at_least,

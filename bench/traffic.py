@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.model import Bench, Metrics
 from broker_core import Delivery, FairDispatcher, Message, open_dispatcher
@@ -27,6 +28,14 @@ def dispatcher(bench: Bench, **settings: object) -> FairDispatcher:
 def names(count: int) -> list[str]:
     """Return that many customers."""
     return [f"customer-{number:06d}" for number in range(count)]
+
+
+class Consumable(Protocol):
+    """What is measured: FairDispatcher, or something with the same three verbs."""
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[str]: ...
+    async def receive(self, max_messages: int, wait: float) -> Sequence[Delivery]: ...
+    async def ack(self, deliveries: Sequence[Delivery]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Tally:
         }
 
 
-async def publish(d: FairDispatcher, batches: Iterator[list[Message]], tally: Tally, tasks: int) -> None:
+async def publish(d: Consumable, batches: Iterator[list[Message]], tally: Tally, tasks: int) -> None:
     """Publish all batches by that many tasks."""
 
     async def one() -> None:
@@ -82,7 +91,7 @@ async def publish(d: FairDispatcher, batches: Iterator[list[Message]], tally: Ta
 
 
 async def consume(
-    d: FairDispatcher, total: int, tally: Tally, tasks: int, on_batch: Callable[[], None] | None = None
+    d: Consumable, total: int, tally: Tally, tasks: int, on_batch: Callable[[], None] | None = None
 ) -> float:
     """Receive and ack until `total` messages are acked; return the time of the last ack."""
     acked = 0
@@ -109,7 +118,7 @@ async def consume(
     return last
 
 
-async def drain_after(d: FairDispatcher, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
+async def drain_after(d: Consumable, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
     """Publish everything, then receive and ack everything; messages a second of the parts and the whole."""
     tally = Tally()
     start = time.perf_counter()
@@ -123,7 +132,7 @@ async def drain_after(d: FairDispatcher, traffic: Traffic, publishers: int, cons
     }
 
 
-async def drain_meanwhile(d: FairDispatcher, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
+async def drain_meanwhile(d: Consumable, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
     """Receive and ack while publishing goes on; messages a second from the first publish to the last ack."""
     tally = Tally()
     start = time.perf_counter()

@@ -11,6 +11,7 @@ from bench.scenarios import (
     latency,
     obvious_design,
     residue,
+    seam,
     worker,
 )
 
@@ -22,6 +23,7 @@ ALL: tuple[Scenario, ...] = (
     latency.SCENARIO,
     fairness.SCENARIO,
     residue.SCENARIO,
+    seam.SCENARIO,
     *consumer_group.SCENARIOS,
 )
 
