@@ -12,10 +12,11 @@ from bench import report
 
 HEAD = """# What was measured
 
-Written by `python -m bench.summary`. Machines differ: ratios count more than rates, and figures of one file belong
-together. `make bench` measures anew, prints the same tables and writes JSON to `bench/results/`. Each case runs in a new
-process with an empty server of its own; cases of one scenario alternate. A case in which a message was lost or came twice
-fails the run. Rates count from the first publish to the last ack, with the making of the messages in it.
+Written by `python -m bench.summary`. Machines differ: ratios count more than rates, and the figures of one
+file belong together. `make bench` measures anew, prints the same tables and writes JSON to `bench/results/`.
+Each case runs in a new process with an empty server of its own; the cases of a scenario alternate. A message
+that was lost or came twice fails the run. Rates count from the first publish to the last ack, the making of
+messages included.
 """
 
 
@@ -29,23 +30,25 @@ def lines_of(file: Path) -> Iterator[str]:
         f"Python {facts['python']}, {facts['packages']}; commit {facts['commit']}, {recorded['started']}; "
         f"load before {facts['load_before']}."
     )
+    size = "" if settings["scale"] == 1 else f", at {settings['scale']:g} of the size"
     yield (
-        f"Quantum {settings['quantum']}, payload {settings['payload_bytes']} B, batches of {settings['batch']}, "
-        f"{settings['transport']}"
-        + ("." if settings["scale"] == 1 else f", at {settings['scale']:g} of the size.")
+        f"Quantum {settings['quantum']}, payload {settings['payload_bytes']} B, "
+        f"batches of {settings['batch']}, {settings['transport']}{size}."
     )
     for result in recorded["results"]:
         server = result["server_settings"]
-        yield f"\n**{result['scenario']}**: {result['about']}. {result['server']}, appendonly " + (
-            f"{server['append_only']}, stream-node-max-bytes {server['node_bytes']}.\n"
+        yield (
+            f"\n**{result['scenario']}**: {result['about']}. {result['server']}, "
+            f"appendonly {server['append_only']}, stream-node-max-bytes {server['node_bytes']}.\n"
         )
         yield "| | median | lowest – highest | n | to show |"
         yield "|---|---|---|---|---|"
         for figure in result["figures"]:
             values = figure["values"]
             label = figure["label"].replace("|", "\\|")
+            median = f"{report.number(figure['median'])} {figure['unit']}".strip()
             yield (
-                f"| {label} | {report.number(figure['median'])} {figure['unit']} "
+                f"| {label} | {median} "
                 f"| {report.number(min(values))} – {report.number(max(values))} | {len(values)} "
                 f"| {report.target(figure['at_least'], figure['at_most'])} |"
             )
