@@ -19,6 +19,7 @@ from broker_core.settings import BROKER_VARIABLE, DispatcherSettings
 
 Deliveries = Delivery | str | Iterable[Delivery | str]
 
+_FEWEST_HELD = 10_000
 _RELEASE_TIMEOUT_SECONDS = 0.5
 
 
@@ -40,6 +41,7 @@ class FairDispatcher:
         self._releases: set[asyncio.Task[Any]] = set()
         # Receipt → end of the lease as far as we know; kept to give back what is held when closing.
         self._held: dict[str, datetime] = {}
+        self._most_held = _FEWEST_HELD
         self.counts: Counter[str] = Counter()
 
     @property
@@ -87,7 +89,6 @@ class FairDispatcher:
             receive.cancel()
         if pending := self._receives | self._releases:
             await asyncio.wait(pending, timeout=_RELEASE_TIMEOUT_SECONDS)
-        self._forget_expired()
         try:
             if release and self._held:
                 await self._release_quietly(list(self._held))
@@ -220,8 +221,8 @@ class FairDispatcher:
                 lost.append(receipt)
             else:
                 kept.append(end)
-                if self._held.pop(receipt, None) is not None:
-                    self._held[receipt] = end  # at the end again: the oldest ends come first
+                if receipt in self._held:
+                    self._held[receipt] = end
         if lost:
             self.counts["lost"] += len(lost)
             raise LeaseLost(lost)
@@ -301,13 +302,12 @@ class FairDispatcher:
 
     def _forget_expired(self) -> None:
         # Leases that nobody settled end by themselves. A minute of grace covers clocks that differ.
+        # Looking at all of them each time they have doubled costs a constant for each.
+        if len(self._held) < self._most_held:
+            return
         horizon = datetime.now(UTC) - timedelta(minutes=1)
-        while self._held:
-            receipt = next(iter(self._held))
-            end = self._held[receipt]
-            if end >= horizon:
-                return
-            del self._held[receipt]
+        self._held = {receipt: end for receipt, end in self._held.items() if end >= horizon}
+        self._most_held = max(_FEWEST_HELD, 2 * len(self._held))
 
 
 def _publish_error(outcomes: Sequence[str | DispatcherError]) -> DispatcherError:

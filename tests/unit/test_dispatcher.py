@@ -173,9 +173,13 @@ async def test_cancelling_a_receive_that_waits_leaves_everything_for_the_next() 
         assert len(await dispatcher.receive()) == 1
 
 
-async def test_leases_that_ended_long_ago_are_forgotten() -> None:
+async def test_leases_that_ended_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker_core.dispatcher._FEWEST_HELD", 20)
     hour_ago = MemoryBroker(clock=lambda: time.time() - 3600)
-    async with open_dispatcher("memory", client=hour_ago) as dispatcher:
+    async with open_dispatcher("memory", client=hour_ago, lease_seconds=1) as dispatcher:
         await publish(dispatcher, 100)
-        assert len(await dispatcher.receive()) == 100
-        assert len(dispatcher._held) == 0
+        (kept,) = await dispatcher.receive(1)
+        await dispatcher.extend(kept, 7200)
+        while await dispatcher.receive(7):
+            assert len(dispatcher._held) <= 20 + 7
+        assert kept.receipt in dispatcher._held
