@@ -69,11 +69,9 @@ def test_sections_are_those_of_the_template(record: Path) -> None:
 @each_record
 def test_decision_is_said_first_with_reason_and_price(record: Path) -> None:
     start = record.read_text("utf-8").split("\n## ", 1)[0]
-    assert re.search(
-        r"^# [A-Z].*\n\n\*\*Decision\*\*: .*\*\*Because\*\* .*\*\*Accepting\*\* ",
-        start,
-        re.MULTILINE | re.DOTALL,
-    )
+    assert re.search(r"^# [A-Z].*\n\n\*\*Decision\*\*: ", start, re.MULTILINE)
+    reason, price = start.find("**Because** "), start.find("**Accepting** ")
+    assert 0 < reason < price
 
 
 @each_record
