@@ -80,7 +80,10 @@ class Harness(ABC):
         raise NotImplementedError
 
     async def restart_broker(self) -> None:
-        """Kill the broker without warning; return when it answers again with what it stored [restartable]."""
+        """Kill the broker without warning; return when it answers again [restartable].
+
+        It has to be set up so that nothing which it confirmed is lost by that.
+        """
         raise NotImplementedError
 
     def broker_address(self) -> tuple[str, int]:

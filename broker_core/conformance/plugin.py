@@ -16,7 +16,7 @@ for _topic in (*TOPICS, "consuming", "fairness_checks", "recorder"):
 
 from broker_core.conformance.harness import Harness  # noqa: E402 - the rewriting of asserts comes first
 from broker_core.conformance.polling import Deadline  # noqa: E402
-from broker_core.conformance.requirements import unmet  # noqa: E402
+from broker_core.conformance.requirements import needs_of, unmet  # noqa: E402
 from broker_core.conformance.sizes import SIZE_NAMES, Size  # noqa: E402
 from broker_core.conformance.table import ConformanceTable  # noqa: E402
 
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _skip_unless_met(request: pytest.FixtureRequest) -> None:
-    needs = [need for mark in request.node.iter_markers("requires") for need in mark.args]
+    needs = needs_of(request.node)
     if not needs:
         return
     harness: Harness = request.getfixturevalue("harness")

@@ -40,6 +40,11 @@ FEATURES: dict[str, Callable[[Harness], bool]] = {
 }
 
 
+def needs_of(test: pytest.Item) -> list[str]:
+    """Name what a test requires."""
+    return [need for mark in test.iter_markers("requires") for need in mark.args]
+
+
 def unmet(needs: list[str], harness: Harness) -> list[str]:
     """Name the needs that this adapter or harness doesn't meet; KeyError for an unknown need."""
     return [

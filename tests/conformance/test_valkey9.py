@@ -9,10 +9,10 @@ import pytest
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.suite import *  # noqa: F403 - the suite's classes are tests of this module
 from tests.conformance.redis_harness import RedisHarness
-from tests.servers.redis_local import LocalRedis
+from tests.servers.fixtures import server_for
 
 
 @pytest.fixture(params=[1, 3], ids=["1-shard", "3-shards"])
-async def harness(valkey9: LocalRedis, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
-    async with RedisHarness(valkey9, shards=request.param) as harness:
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    async with RedisHarness(server_for(request, "valkey9"), shards=request.param) as harness:
         yield harness

@@ -10,6 +10,7 @@ import tempfile
 import time
 from importlib import util
 from pathlib import Path
+from typing import Literal
 
 from tests.servers.interface import ServerAbsent
 from tests.servers.redis_wire import ask, reported_version
@@ -42,12 +43,10 @@ class LocalRedis:
 
     host = "127.0.0.1"
 
-    def __init__(
-        self, program: Path, *, appendfsync: str = "everysec", arguments: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, program: Path, *, appendfsync: Literal["always", "everysec"] = "everysec") -> None:
         self._program = program
         self._folder = Path(tempfile.mkdtemp(prefix="fair-dispatcher-server-"))
-        self._arguments = ("--appendfsync", appendfsync, *arguments)
+        self._appendfsync = appendfsync
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.version = ""
@@ -86,7 +85,7 @@ class LocalRedis:
                 *("--dir", self._folder, "--logfile", self._folder / "server.log"),
                 *("--save", "", "--appendonly", "yes"),
                 *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
-                *self._arguments,
+                *("--appendfsync", self._appendfsync),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
