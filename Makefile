@@ -40,7 +40,7 @@ conformance: setup ## Run the contract against one broker: BROKER=memory|redis|r
 	$(PY) -m pytest $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
 
 .PHONY: test-lowest
-test-lowest: setup ## Run unit and Redis conformance tests with the oldest versions that pyproject.toml allows
+test-lowest: setup ## Run the tests with the oldest versions that pyproject.toml allows
 	PY=$(PY) scripts/test-lowest
 
 .PHONY: system-packages
