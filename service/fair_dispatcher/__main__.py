@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -16,6 +17,10 @@ def main() -> None:
             f"fairdispatch: the package {error.name} is missing: pip install 'fair-dispatcher[cli]'\n"
         )
         sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows its number: no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="fairdispatch")
 
 

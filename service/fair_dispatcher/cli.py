@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from broker_core import FairDispatcher, open_dispatcher
+from fair_dispatcher.commands import backlogs, dead_letters, policy, publish, purge, version
 from fair_dispatcher.demo.command import make_traffic, run_demo
 from fair_dispatcher.demo.scenario import Plan
 from fair_dispatcher.demo.traffic import SAMPLE_MESSAGES, SAMPLE_SEED
 from fair_dispatcher.runtime import EXIT_FAILED, exit_codes, run
+from fair_dispatcher.usage import Commands, examples, exit_code_list, show_help
 
 app = typer.Typer(
     help="Divides the messages of many customers fairly among consumers.",
-    no_args_is_help=True,
+    epilog=examples(
+        ("see it work, on a server of its own", "fairdispatch demo"),
+        ("let a broker be known to every command", "export BROKER=redis REDIS_URL=redis://127.0.0.1:6379/0"),
+        ("how many messages are where", "fairdispatch backlog"),
+    )
+    + exit_code_list(),
+    cls=Commands,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
 )
+app.callback(invoke_without_command=True)(show_help)
+for group in (publish.app, backlogs.app, purge.app, version.app):
+    app.add_typer(group)
+app.add_typer(policy.app, name="policy")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 # What the demo takes when nothing is configured: a real server that needs no installation.
 DEMO_BROKER = "redis"
@@ -29,18 +40,6 @@ DEMO_URL_VARIABLE = "REDIS_URL"
 DEMO_URL = "embedded:"
 # Repeating a publishing is a matter of seconds here, and the window is what stays after the demo.
 DEMO_DEDUP_SECONDS = 30.0
-
-
-@app.callback()
-def _app() -> None:
-    """Keep `fairdispatch` a group of commands, however few there are."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    with exit_codes():
-        typer.echo(version_of("fair-dispatcher"))
 
 
 @app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,13 +14,28 @@ from typing import Any, TypeVar
 
 import typer
 
-from broker_core.errors import ConfigurationError, DispatcherError, InvalidArgument
+from broker_core.errors import ConfigurationError, DispatcherError, InvalidArgument, Unsupported
 
 T = TypeVar("T")
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_TRY_LATER = 3
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+# What the help and the documentation say of them.
+EXIT_CODES = {
+    0: "done",
+    EXIT_FAILED: "failed: not all of it was done, and repeating it would not help",
+    EXIT_USAGE: "refused: an argument, an option or a setting is wrong; nothing was changed",
+    EXIT_TRY_LATER: "the broker is away or full: the same command may succeed later",
+    EXIT_INTERRUPTED: "interrupted by Ctrl-C or SIGTERM",
+    EXIT_BROKEN_PIPE: "who read the output went away",
+}
+
+_USER_AND_PASSWORD = re.compile(r"://.*@", re.DOTALL)
+_PASSWORD_PARAMETER = re.compile(r"(password=)[^&\s]*", re.IGNORECASE)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -45,28 +62,53 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """End the command with one line on the standard error instead of a traceback.
-
-    Exit codes: 2 for what the caller can mend (settings, arguments), 130 for Ctrl-C, 1 for the rest.
-    """
+    """End the command with one line on the standard error instead of a traceback, and one of EXIT_CODES."""
     try:
         yield
-    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+    except (typer.Exit, typer.Abort, typer.BadParameter):
         raise  # understood by the command line itself
+    except BrokenPipeError:
+        discard_output()
+        raise typer.Exit(EXIT_BROKEN_PIPE) from None
     except KeyboardInterrupt:
-        raise _exit("interrupted", EXIT_INTERRUPTED) from None
-    except (ConfigurationError, InvalidArgument) as error:
-        raise _exit(str(error), EXIT_USAGE) from error
+        say("interrupted")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     except DispatcherError as error:
-        raise _exit(str(error), EXIT_FAILED) from error
+        say(str(error))
+        raise typer.Exit(exit_code_of(error)) from error
     except Exception as error:
         if sys.flags.dev_mode:
             raise
         # The boundary of the process: nobody above could do better than say it.
         hint = "`python -X dev -m fair_dispatcher …` shows where"
-        raise _exit(f"unexpected {type(error).__name__}: {error}; {hint}", EXIT_FAILED) from error
+        say(f"unexpected {type(error).__name__}: {error}; {hint}")
+        raise typer.Exit(EXIT_FAILED) from error
 
 
-def _exit(problem: str, code: int) -> typer.Exit:
-    typer.echo(f"fairdispatch: {' '.join(problem.split())}", err=True)
-    return typer.Exit(code)
+def exit_code_of(error: DispatcherError) -> int:
+    """Tell which of EXIT_CODES an error means."""
+    if isinstance(error, (ConfigurationError, InvalidArgument, Unsupported)):
+        return EXIT_USAGE
+    return EXIT_TRY_LATER if error.retryable else EXIT_FAILED
+
+
+def say(problem: str) -> None:
+    """Write one line to the standard error, without what could be a password in a URL."""
+    typer.echo(f"fairdispatch: {' '.join(without_secrets(problem).split())}", err=True)
+
+
+def without_secrets(text: str) -> str:
+    """Blank out user names and passwords of URLs."""
+    return _PASSWORD_PARAMETER.sub(r"\1***", _USER_AND_PASSWORD.sub("://***@", text))
+
+
+def discard_output() -> None:
+    """Let what is still written to the standard output go nowhere: nobody reads it any more."""
+    # Otherwise Python would try once more when it ends, and complain.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # no file stands behind it
+    finally:
+        os.close(nowhere)

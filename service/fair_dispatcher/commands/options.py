@@ -1,0 +1,76 @@
+"""Options that several commands share, and the dispatcher that they choose."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import typer
+
+from broker_core import FairDispatcher, open_dispatcher
+from broker_core.registry import adapter_names
+from fair_dispatcher.runtime import exit_codes, run
+
+T = TypeVar("T")
+
+
+def _complete_broker(incomplete: str) -> list[str]:
+    return [name for name in adapter_names() if name.startswith(incomplete)]
+
+
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The adapter to use, an installed one. Else the variable BROKER.",
+        autocompletion=_complete_broker,
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where the broker is. Else the adapter's own variable, REDIS_URL for example, which keeps a "
+        "password out of the list of processes.",
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The logical queue in the broker. Else FAIRDISPATCH_NAMESPACE, else default."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+AsNdjson = Annotated[bool, typer.Option("--json", help="Print a JSON document a line, for machines.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most entries to list, 1 to 1000.")]
+All = Annotated[bool, typer.Option("--all", help="List every entry, however many there are.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's name.")]
+OptionalCustomer = Annotated[
+    str | None, typer.Argument(metavar="[CUSTOMER]", help="The customer's name; all customers if left out.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which namespace of which broker a command works on; None: as the environment says."""
+
+    broker: str | None
+    url: str | None
+    namespace: str | None
+
+    def dispatcher(self) -> FairDispatcher:
+        """Make the dispatcher. Raises ConfigurationError."""
+        settings = {} if self.namespace is None else {"namespace": self.namespace}
+        return open_dispatcher(self.broker, self.url, **settings)
+
+    def run(self, operation: Callable[[FairDispatcher], Awaitable[T]]) -> T:
+        """Run the operation on an open dispatcher, and end the command by `exit_codes` if it fails."""
+
+        async def with_dispatcher() -> T:
+            async with self.dispatcher() as dispatcher:
+                return await operation(dispatcher)
+
+        with exit_codes():
+            return run(with_dispatcher())
