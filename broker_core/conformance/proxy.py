@@ -111,7 +111,7 @@ class TcpProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: some releases of Python report a crash when one of the server's is cancelled.
+        # A task of our own: some releases of Python report a crash when the server's is cancelled.
         self.accepted += 1
         task = asyncio.create_task(self._forward(reader, writer))
         self._tasks.add(task)
