@@ -66,6 +66,10 @@ format: setup ## Format the code and mend what the linter can
 proto: setup ## Generate the envelope's Python code
 	$(PY) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. broker_core/envelope.proto
 
+.PHONY: docs
+docs: setup ## Make docs/api.md and docs/command-line.md anew, from docstrings and help texts
+	$(PY) -m scripts.docs
+
 .PHONY: bench
 bench: setup ## Measure: prints a table, writes bench/results/ (ARGS="--only end_to_end_1000")
 	$(PY) -m bench $(ARGS)

@@ -1,0 +1,11 @@
+"""Which pages there are, and what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.docs import api, command_line
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGES: dict[str, Callable[[], str]] = {"api.md": api.page, "command-line.md": command_line.page}
