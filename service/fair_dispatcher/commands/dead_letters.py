@@ -129,7 +129,7 @@ def redrive(
 
 @app.command(
     epilog=examples(
-        ("those of a customer, after a question", "fairdispatch dead-letters purge acme --yes"),
+        ("those of a customer, without a question", "fairdispatch dead-letters purge acme --yes"),
         ("one that `list` showed", "fairdispatch dead-letters purge acme --id 1751969524413-0 --yes"),
     ),
 )

@@ -48,7 +48,7 @@ All = Annotated[bool, typer.Option("--all", help="List every entry, however many
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's name.")]
 OptionalCustomer = Annotated[
-    str | None, typer.Argument(metavar="[CUSTOMER]", help="The customer's name; all customers if left out.")
+    str | None, typer.Argument(metavar="CUSTOMER", help="The customer's name; all customers if left out.")
 ]
 
 

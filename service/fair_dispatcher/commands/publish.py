@@ -19,6 +19,13 @@ from fair_dispatcher.usage import examples
 app = typer.Typer()
 
 
+def _there(file: Path) -> Path:
+    # Typer's own `exists` would look for a file named -.
+    if file != STANDARD_INPUT and not file.exists():
+        raise typer.BadParameter(f"there is no file {str(file)!r}")
+    return file
+
+
 @app.command(
     epilog=examples(
         ("a file", "fairdispatch publish messages.ndjson"),
@@ -34,10 +41,9 @@ def publish(
         Path,
         typer.Argument(
             metavar="FILE",
-            exists=True,
             dir_okay=False,
-            readable=True,
             allow_dash=True,
+            callback=_there,
             help="Messages, a JSON object a line; - is the standard input.",
         ),
     ],
