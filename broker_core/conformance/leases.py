@@ -55,7 +55,7 @@ class TestLeases:
         before, worked_before = time.monotonic(), time.process_time()
         assert await dispatcher.receive(10, wait=0.3) == []
         assert 0.3 <= time.monotonic() - before <= 1.5
-        assert time.process_time() - worked_before < 0.15, "receive spins while it waits"
+        assert time.process_time() - worked_before < 0.06, "receive spins while it waits"
 
     @requires("proxy")
     async def test_b2_waiting_sends_next_to_nothing(self, harness: Harness, namespace: str) -> None:

@@ -20,19 +20,22 @@ class MemoryHarness(Harness):
     features: ClassVar[Features] = Features(
         processes=False, restartable=False, proxy=False, credentials=False, garbage=True
     )
-    adapter_type: ClassVar[type[MemoryAdapter]] = MemoryAdapter
+
+    def __init__(self, adapter_type: type[MemoryAdapter] = MemoryAdapter) -> None:
+        super().__init__()
+        self._adapter_type = adapter_type
 
     @property
     def capabilities(self) -> Capabilities:
-        return self.adapter_type.capabilities
+        return self._adapter_type.capabilities
 
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
         assert proxy is None
-        loaded = self.adapter_type.settings_type.load(namespace=namespace, **settings)
-        return FairDispatcher(self.adapter_type(loaded), loaded)
+        loaded = self._adapter_type.settings_type.load(namespace=namespace, **settings)
+        return FairDispatcher(self._adapter_type(loaded), loaded)
 
     def _broker(self, namespace: str) -> MemoryBroker | None:
-        return find_namespace((self.adapter_type.broker_type, "", namespace))
+        return find_namespace((self._adapter_type.broker_type, "", namespace))
 
     async def residue(self, namespace: str) -> Collection[str]:
         broker = self._broker(namespace)
