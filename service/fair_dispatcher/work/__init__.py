@@ -1,0 +1,1 @@
+"""Runs a handler in worker processes over all cores: `fairdispatch work`."""
