@@ -73,8 +73,6 @@ async def _idle(bench: Bench) -> Metrics:
         waiting.cancel()
         await asyncio.wait([waiting])
     return {
-        "lost": 0,
-        "duplicated": 0,
         "commands_per_s": seen.total() / IDLE_SECONDS,
         "commands": ", ".join(f"{name} {count}" for name, count in seen.most_common()),
     }
