@@ -66,11 +66,13 @@ def _scenario(name: str, customers: int, each: int) -> Scenario:
         ]
         figures += [
             Figure(label=f"{label}: end to end", case=case, metric="end_to_end", unit="msg/s"),
-            Figure(label="… publish alone", case=case, metric="publish", unit="msg/s"),
-            Figure(label="… receive + ack alone", case=case, metric="receive_ack", unit="msg/s"),
-            Figure(label="… a ready message", case=f"{case}_memory", metric="ready_bytes", unit="B"),
-            Figure(label="… a leased message", case=f"{case}_memory", metric="leased_bytes", unit="B"),
-            Figure(label="… keys at the end", case=f"{case}_memory", metric="left_keys"),
+            Figure(label=f"{label}: publish alone", case=case, metric="publish", unit="msg/s"),
+            Figure(label=f"{label}: receive + ack alone", case=case, metric="receive_ack", unit="msg/s"),
+            Figure(label=f"{label}: a ready message", case=f"{case}_memory", metric="ready_bytes", unit="B"),
+            Figure(
+                label=f"{label}: a leased message", case=f"{case}_memory", metric="leased_bytes", unit="B"
+            ),
+            Figure(label=f"{label}: keys at the end", case=f"{case}_memory", metric="left_keys"),
         ]
     return Scenario(
         name=name,
