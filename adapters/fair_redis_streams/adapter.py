@@ -43,7 +43,7 @@ class RedisStreamsAdapter(BrokerAdapter):
         priorities=False,
         max_customers=1_000_000,
         takeover_seconds=None,
-        residue="one hash of counters and at most one wake token for each shard",
+        residue="for each shard three hashes without customers and at most one wake token",
     )
 
     def __init__(self, settings: RedisStreamsSettings, client: Any = None) -> None:
@@ -86,6 +86,8 @@ class RedisStreamsAdapter(BrokerAdapter):
                 f"namespace {settings.namespace!r} has {shards} shards since it was created, not "
                 f"{settings.shards}: set shards={shards} or leave it out, or choose another namespace"
             )
+        for shard in range(1, shards):
+            await server.run("open", shard, shards)
         self._listener = WakeListener(server, settings.namespace, shards, settings.timeout_seconds)
         self._publisher = Publisher(server, shards, settings.dedup_window)
         self._receiver = Receiver(server, self._listener, settings, shards)

@@ -10,7 +10,7 @@ A ref is `<id>:<customer>`. It names a message everywhere but in its stream.
 | :meta | hash | counters, last id, state of the scheduler; in shard 0 the number of shards | nobody: the constant residue |
 | :wake | list | one token while there may be work and nobody took notice | the waiting consumer's BLPOP |
 | :ring | list | customers with something ready, the next one first | receive |
-| :deficit | hash | customer → cost units left of its last visit; the members of the ring | receive, purge |
+| :deficit | hash | customer → cost units left of its last visit; the members of the ring | nobody: it stays with one long field that makes it a real table; fields: receive, purge |
 | :ready:<customer> | stream | published messages that were never handed over; redriven ones | receive (the last message), purge |
 | :returned:<customer> | sorted set | ids handed over before and ready again, in order of publishing | receive, purge |
 | :delayed:<customer> | set | refs that wait for their time | receive, purge |
@@ -21,7 +21,8 @@ A ref is `<id>:<customer>`. It names a message everywhere but in its stream.
 | :lease:<token> | hash | ref → record of a leased message; removing a field is the fence | ack, nack, … |
 | :renewed:<token> | hash | ref → end of a renewed lease (ms); '' → end of the others | the last ack of the token |
 | :void | sorted set | tokens of receives that were given up → until when they are refused (ms) | receive, else its own expiry |
-| :leased, :waiting, :buried | hash | customer → number of leased, delayed and dead messages | whoever brings it to 0 |
+| :leased | hash | customer → number of leased messages | nobody, as :deficit; fields: whoever brings them to 0 |
+| :waiting, :buried | hash | customer → number of delayed and dead messages | whoever brings it to 0 |
 | :dead | sorted set | ref → time of death (ms) | redrive, purge_dead_letters, retention |
 | :dead:<customer> | sorted set | id → time of death (ms) | the same |
 | :graves | hash | ref → record of a dead letter with its reason | the same |

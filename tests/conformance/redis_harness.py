@@ -70,7 +70,9 @@ class RedisHarness(Harness):
 
     def constant_residue(self, namespace: str) -> Collection[str]:
         return [
-            key(namespace, shard).decode() for shard in range(self._shards) for key in (keys.meta, keys.wake)
+            f"{keys.tag(namespace, shard)}:{key}"
+            for shard in range(self._shards)
+            for key in ("meta", "deficit", "leased", "wake")
         ]
 
     async def inject_garbage(self, namespace: str, customer: str) -> None:
