@@ -34,7 +34,8 @@ EXIT_CODES = {
     EXIT_BROKEN_PIPE: "who read the output went away",
 }
 
-_USER_AND_PASSWORD = re.compile(r"://.*@", re.DOTALL)
+# But for the pattern by which messages explain a URL.
+_USER_AND_PASSWORD = re.compile(r"://(?!\[user:password@\]).*@", re.DOTALL)
 _PASSWORD_PARAMETER = re.compile(r"(password=)[^&\s]*", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ def exit_codes() -> Iterator[None]:
     """End the command with one line on the standard error instead of a traceback, and one of EXIT_CODES."""
     try:
         yield
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (typer.Exit, typer.Abort, typer.TyperException):
         raise  # understood by the command line itself
     except BrokenPipeError:
         discard_output()
@@ -76,6 +77,10 @@ def exit_codes() -> Iterator[None]:
     except DispatcherError as error:
         say(str(error))
         raise typer.Exit(exit_code_of(error)) from error
+    except OSError as error:
+        discard_output()
+        say(f"input or output failed: {error.strerror or error}")
+        raise typer.Exit(EXIT_FAILED) from error
     except Exception as error:
         if sys.flags.dev_mode:
             raise

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fair_dispatcher.runtime import EXIT_CODES, EXIT_FAILED, say
+from fair_dispatcher.runtime import EXIT_CODES, EXIT_INTERRUPTED, exit_codes, say
 
 
 class Commands(TyperGroup):
@@ -34,10 +34,20 @@ class Commands(TyperGroup):
         except typer.TyperException as error:
             say(error.format_message() + _hint(error))
             sys.exit(error.exit_code)
-        except typer.Abort:
-            say("aborted")
-            sys.exit(EXIT_FAILED)
+        except typer.Abort:  # Ctrl-C where the command asks something
+            say("interrupted")
+            sys.exit(EXIT_INTERRUPTED)
         sys.exit(outcome if isinstance(outcome, int) else 0)
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parse the arguments, with errors as `exit_codes` has them."""
+        with exit_codes():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, with errors as `exit_codes` has them."""
+        with exit_codes():
+            return super().invoke(ctx)
 
 
 def _hint(error: typer.TyperException) -> str:

@@ -88,8 +88,8 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 
 def plain_environment() -> dict[str, str]:
-    """The environment without anything that configures a dispatcher."""
-    configures = {"BROKER", "REDIS_URL"}
+    """The environment without anything that configures a dispatcher, or changes how Python writes."""
+    configures = {"BROKER", "REDIS_URL", "PYTHONUNBUFFERED"}
     return {
         name: value
         for name, value in os.environ.items()

@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from fair_dispatcher.runtime import EXIT_FAILED, say
+
 
 def confirm(question: str, yes: bool) -> None:
     """Return if `yes` is set or the answer is yes; end the command otherwise.
@@ -14,6 +16,8 @@ def confirm(question: str, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise typer.BadParameter("needed where there is no terminal to ask on", param_hint="--yes")
-    typer.confirm(question, abort=True, err=True)
+    if not typer.confirm(question, err=True):
+        say("nothing was removed")
+        raise typer.Exit(EXIT_FAILED)

@@ -23,7 +23,6 @@ from fair_dispatcher.commands.options import (
 )
 from fair_dispatcher.commands.output import Column, Listing, payload_fields, print_json, printable
 from fair_dispatcher.commands.paging import pages
-from fair_dispatcher.runtime import exit_codes
 from fair_dispatcher.usage import examples, show_help
 
 app = typer.Typer(help="See dead letters, redrive or remove them.")
@@ -184,11 +183,10 @@ async def _customers_with_dead_letters(dispatcher: FairDispatcher) -> AsyncItera
 
 
 def _show(what: str, count: int, customer: str | None, as_json: bool) -> None:
-    with exit_codes():
-        if as_json:
-            print_json({"customer": customer, what: count})
-        else:
-            typer.echo(f"{what} {count:,} dead letters of {_name(customer)}")
+    if as_json:
+        print_json({"customer": customer, what: count})
+    else:
+        typer.echo(f"{what} {count:,} dead letters of {_name(customer)}")
 
 
 def _name(customer: str | None) -> str:

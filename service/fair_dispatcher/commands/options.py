@@ -10,7 +10,7 @@ import typer
 
 from broker_core import FairDispatcher, open_dispatcher
 from broker_core.registry import adapter_names
-from fair_dispatcher.runtime import exit_codes, run
+from fair_dispatcher.runtime import run
 
 T = TypeVar("T")
 
@@ -66,11 +66,10 @@ class Target:
         return open_dispatcher(self.broker, self.url, **settings)
 
     def run(self, operation: Callable[[FairDispatcher], Awaitable[T]]) -> T:
-        """Run the operation on an open dispatcher, and end the command by `exit_codes` if it fails."""
+        """Run the operation on an open dispatcher, which is closed then."""
 
         async def with_dispatcher() -> T:
             async with self.dispatcher() as dispatcher:
                 return await operation(dispatcher)
 
-        with exit_codes():
-            return run(with_dispatcher())
+        return run(with_dispatcher())

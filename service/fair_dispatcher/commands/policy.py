@@ -10,7 +10,6 @@ import typer
 from broker_core import CustomerPolicy
 from fair_dispatcher.commands.options import AsJson, Broker, Customer, Namespace, Target, Url
 from fair_dispatcher.commands.output import Column, Listing, print_json, printable
-from fair_dispatcher.runtime import exit_codes
 from fair_dispatcher.usage import examples, show_help
 
 app = typer.Typer(help="Give a customer a larger share, or hold its messages.")
@@ -98,12 +97,11 @@ def remove_policy(
 
 
 def _show(customer: str, policy: CustomerPolicy | None, as_json: bool) -> None:
-    with exit_codes():
-        fields = None if policy is None else asdict(policy)
-        if as_json:
-            print_json({"customer": customer, "policy": fields})
-        elif fields is None:
-            typer.echo(f"{printable(customer)} has no policy: the defaults apply")
-        else:
-            given = [[name, str(value)] for name, value in fields.items() if value is not None]
-            Listing(Column("field"), Column("value")).add(given)
+    fields = None if policy is None else asdict(policy)
+    if as_json:
+        print_json({"customer": customer, "policy": fields})
+    elif fields is None:
+        typer.echo(f"{printable(customer)} has no policy: the defaults apply")
+    else:
+        given = [[name, str(value)] for name, value in fields.items() if value is not None]
+        Listing(Column("field"), Column("value")).add(given)

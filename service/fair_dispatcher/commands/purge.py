@@ -7,7 +7,6 @@ import typer
 from fair_dispatcher.commands.confirming import confirm
 from fair_dispatcher.commands.options import AsJson, Broker, Customer, Namespace, Target, Url, Yes
 from fair_dispatcher.commands.output import print_json, printable
-from fair_dispatcher.runtime import exit_codes
 from fair_dispatcher.usage import examples
 
 app = typer.Typer()
@@ -44,8 +43,7 @@ def purge(
             yes,
         )
     purged = target.run(lambda dispatcher: dispatcher.purge(customer))
-    with exit_codes():
-        if as_json:
-            print_json({"customer": customer, "purged": purged})
-        else:
-            typer.echo(f"purged {purged:,} messages of {printable(customer)}")
+    if as_json:
+        print_json({"customer": customer, "purged": purged})
+    else:
+        typer.echo(f"purged {purged:,} messages of {printable(customer)}")

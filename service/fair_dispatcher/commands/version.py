@@ -10,7 +10,6 @@ import typer
 from broker_core.registry import adapter_names
 from fair_dispatcher.commands.options import AsJson
 from fair_dispatcher.commands.output import print_json
-from fair_dispatcher.runtime import exit_codes
 from fair_dispatcher.usage import examples
 
 app = typer.Typer()
@@ -27,9 +26,8 @@ def version(as_json: AsJson = False) -> None:
 
     --json prints: version, adapters (the installed ones, for --broker), python.
     """
-    with exit_codes():
-        number = version_of("fair-dispatcher")
-        if as_json:
-            print_json({"version": number, "adapters": adapter_names(), "python": platform.python_version()})
-        else:
-            typer.echo(number)
+    number = version_of("fair-dispatcher")
+    if as_json:
+        print_json({"version": number, "adapters": adapter_names(), "python": platform.python_version()})
+    else:
+        typer.echo(number)

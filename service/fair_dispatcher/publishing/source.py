@@ -44,6 +44,8 @@ class Source:
     @property
     def size_bytes(self) -> int | None:
         """How many bytes there will be, None if that isn't known."""
+        if self._path == STANDARD_INPUT and sys.stdin is None:
+            return None
         try:
             found = os.fstat(sys.stdin.fileno()) if self._path == STANDARD_INPUT else self._path.stat()
         except (OSError, ValueError):
@@ -110,7 +112,7 @@ def _opened(path: Path) -> Iterator[Read]:
 
 def _standard_input() -> Read:
     if sys.stdin is None:
-        raise OSError("the standard input is closed")
+        raise OSError("it is closed")
     try:
         number = sys.stdin.fileno()
     except io.UnsupportedOperation:
