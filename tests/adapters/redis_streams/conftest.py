@@ -11,7 +11,7 @@ from broker_core import FairDispatcher, open_dispatcher
 from tests.servers.redis_local import LocalRedis
 
 
-@pytest.fixture(scope="session", params=["redis7", "valkey9"])
+@pytest.fixture(scope="session", params=["redis7", "redis8", "valkey9"])
 def server(request: pytest.FixtureRequest) -> LocalRedis:
     """A server that the tests of this folder share."""
     return cast(LocalRedis, request.getfixturevalue(request.param))
