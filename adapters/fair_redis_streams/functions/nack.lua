@@ -4,23 +4,13 @@
 -- Returns: the refs that were lost, each after its token.
 operation('nack', { 'allow-oom' }, function(s, args)
   local delay_ms, max_attempts, reason = tonumber(args[1]), tonumber(args[2]), args[3]
-  local lost = {}
-  for at = 4, #args, 2 do
-    local token, ref = args[at], args[at + 1]
-    local attempts, cost, envelope = leased_message(s, token, ref)
-    if not attempts then
-      lost[#lost + 1], lost[#lost + 2] = token, ref
+  return end_each(s, args, 4, function(ref, attempts, cost, envelope)
+    if attempts >= max_attempts then
+      bury(s, ref, attempts, cost, 'e', reason, envelope)
+    elseif delay_ms > 0 then
+      delay(s, ref, attempts, cost, envelope, s.now + delay_ms)
     else
-      if attempts >= max_attempts then
-        bury(s, ref, attempts, cost, 'e', reason, envelope)
-      elseif delay_ms > 0 then
-        delay(s, ref, attempts, cost, envelope, s.now + delay_ms)
-      else
-        give_back(s, ref, attempts, cost, envelope)
-      end
-      end_lease(s, token, ref)
-      tidy_token(s, token)
+      give_back(s, ref, attempts, cost, envelope)
     end
-  end
-  return lost
+  end)
 end)

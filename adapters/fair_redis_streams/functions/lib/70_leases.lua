@@ -61,3 +61,21 @@ local function undo_token(s, token)
   end
   tidy_token(s, token)
 end
+
+-- Ends the lease of each message named by token and ref from args[from] on. `move` writes its new place first:
+-- move(ref, attempts, cost, envelope). Returns the refs that their tokens don't hold, each after its token.
+local function end_each(s, args, from, move)
+  local lost = {}
+  for at = from, #args, 2 do
+    local token, ref = args[at], args[at + 1]
+    local attempts, cost, envelope = leased_message(s, token, ref)
+    if attempts then
+      move(ref, attempts, cost, envelope)
+      end_lease(s, token, ref)
+      tidy_token(s, token)
+    else
+      lost[#lost + 1], lost[#lost + 2] = token, ref
+    end
+  end
+  return lost
+end
