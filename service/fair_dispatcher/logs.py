@@ -26,7 +26,7 @@ LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 # Whose message the code that runs now belongs to.
 current_delivery: ContextVar[Delivery | None] = ContextVar("current_delivery", default=None)
 
-_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)|(\bpassword=)[^&\s\"']+")
 
 
 def suitable_format(stream: TextIO) -> LogFormat:
@@ -106,4 +106,4 @@ class _Adder:
 
 
 def _without_passwords(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1***@", str(line))
+    return _PASSWORD_IN_URL.sub(r"\1\2***", str(line))

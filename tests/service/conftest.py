@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.servers.redis_local import LocalRedis
 from tests.service.command_line import MemoryCommands, plain_environment
+from tests.service.work_run import Workplace
 
 _numbers = itertools.count()
 
@@ -18,3 +21,9 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> MemoryCommands:
     for variable in os.environ.keys() - plain_environment().keys():
         monkeypatch.delenv(variable)
     return MemoryCommands(f"commands-{next(_numbers)}")
+
+
+@pytest.fixture
+def workplace(redis7: LocalRedis, tmp_path: Path) -> Workplace:
+    """An empty namespace on a real server, for worker processes."""
+    return Workplace(redis7.url, f"work-{next(_numbers)}", tmp_path / "records.ndjson")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from typing import Self
+
+import structlog
 
 from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
 from fair_dispatcher.work.options import WorkOptions
@@ -30,6 +33,7 @@ class Child:
         self.failure: DispatcherError | None = None
         self.retired = False
         self._spawned = spawned
+        self._log = structlog.stdlib.get_logger(__name__).bind(process=number, pid=self.pid)
         self._ready_at: float | None = None
         self._told = asyncio.Event()
         self._ending = asyncio.ensure_future(self._run())
@@ -89,11 +93,19 @@ class Child:
         try:
             code = await self._spawned.process.wait()
             await asyncio.wait({listening}, timeout=_LAST_LINES_SECONDS)
-            return code
         finally:
             listening.cancel()
             self._spawned.writer.close()
             self._told.set()
+        self._log_end(code)
+        return code
+
+    def _log_end(self, code: int) -> None:
+        outcome = {"signal": signal.Signals(-code).name} if code < 0 else {"exit_code": code}
+        if not self.retired and self.failure is None:
+            self._log.error("worker process ended by itself", **outcome)
+        elif self._ready_at is not None:
+            self._log.info("worker process ended", **outcome)
 
     async def _listen(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -101,6 +113,7 @@ class Child:
                 told = json.loads(line)
                 if told["event"] == "ready":
                     self._ready_at = time.monotonic()
+                    self._log.info("worker process ready")
                     self._told.set()
                 else:
                     self.failure = _failure(told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Coroutine
 from typing import Any
 
@@ -33,11 +32,12 @@ class Crew:
         """Start the process with this number; it isn't ready yet."""
         child = await Child.start(number, self._options)
         self._alive.add(child)
-        self._own(self._watch(child))
+        self._own(self._forget(child))
         return child
 
     def retire(self, child: Child) -> asyncio.Task[None]:
         """Let the process end gracefully, and kill it if it doesn't; done when it is gone."""
+        _log.info("worker process retires", process=child.number, pid=child.pid)
         return self._own(self._retire(child))
 
     @property
@@ -89,18 +89,9 @@ class Crew:
             _kill(child)
             await child.ended()
 
-    async def _watch(self, child: Child) -> None:
-        log = _log.bind(process=child.number, pid=child.pid)
-        log.debug("worker process started")
-        if await child.becomes_ready():
-            log.info("worker process ready")
-        code = await child.ended()
+    async def _forget(self, child: Child) -> None:
+        await child.ended()
         self._alive.discard(child)
-        outcome = {"signal": signal.Signals(-code).name} if code < 0 else {"exit_code": code}
-        if not child.retired and child.failure is None:
-            log.error("worker process ended by itself", **outcome)
-        elif child.ready_seconds:
-            log.info("worker process ended", **outcome)
 
     def _own(self, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(coroutine)

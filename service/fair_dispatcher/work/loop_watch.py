@@ -88,6 +88,11 @@ class LoopWatch:
 
         return handle
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether its thread waits for a handler."""
+        return self._asleep
+
     # The thread.
 
     def _watch(self, loop: asyncio.AbstractEventLoop, thread_id: int) -> None:

@@ -20,11 +20,21 @@ _READY_SECONDS = 60.0
 _log = structlog.stdlib.get_logger(__name__)
 
 
+def pause_seconds(failures: int, *, is_last: bool) -> float:
+    """Return how long to wait after a process ended by itself, for the failures-th time in a row.
+
+    0.1 seconds, doubled by each further failure up to 10 seconds; up to 1 second if no other process is
+    there, so that service doesn't stop for longer.
+    """
+    longest = _LONGEST_PAUSE_OF_THE_LAST_SECONDS if is_last else _LONGEST_PAUSE_SECONDS
+    return backoff_seconds(failures, base=_FIRST_PAUSE_SECONDS, cap=longest, jitter=0.2)
+
+
 class Slot:
     """Keeps one process running: replaces one that ends by itself, swaps it for a new one when told to.
 
-    Replacing waits 0.1 seconds, doubled by each further end up to 10 seconds, anew after a minute of health.
-    While no other process is there, it waits a second at most, so that service doesn't stop for longer.
+    Before it replaces one it waits for pause_seconds; a process that was ready for a minute counts as the
+    first failure.
     """
 
     def __init__(self, number: int, crew: Crew) -> None:
@@ -71,11 +81,8 @@ class Slot:
             rolling.cancel()
 
     async def _pause(self, failures: int) -> None:
-        seconds = backoff_seconds(failures, base=_FIRST_PAUSE_SECONDS, cap=_LONGEST_PAUSE_SECONDS, jitter=0.2)
-        if not self._crew.staffed:
-            seconds = min(seconds, _LONGEST_PAUSE_OF_THE_LAST_SECONDS)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(pause_seconds(failures, is_last=not self._crew.staffed)):
                 await self._roll_wanted.wait()
                 self._conclude_roll(True)  # whatever starts now is new
 
