@@ -55,7 +55,7 @@ check: setup ## Format, lint, types, import rule, generated files, lock and whee
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py
+	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py tests/unit/test_api_page.py
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can
