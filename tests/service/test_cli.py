@@ -95,7 +95,7 @@ def test_exit_code_1_when_not_every_message_came_once(monkeypatch: pytest.Monkey
         (("demo", "--url", "nowhere"), 2, "REDIS_URL"),
         (("demo", "--url", "embedded://x"), 2, "embedded:/path/to/data"),
         (("demo", "--namespace", "a b"), 2, "namespace"),
-        (("demo", *SMALL, "--url", "redis://127.0.0.1:1/0"), 1, "reached"),
+        (("demo", *SMALL, "--url", "redis://127.0.0.1:1/0"), 3, "reached"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], code: int, word: str) -> None:
@@ -133,7 +133,7 @@ def test_a_bug_is_told_in_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("impossible\nstate")
 
-    monkeypatch.setattr("fair_dispatcher.cli.make_traffic", broken)
+    monkeypatch.setattr("fair_dispatcher.demo.cli.make_traffic", broken)
     result = invoke("demo", "--broker", "memory")
     assert result.exit_code == 1
     assert result.stderr.startswith("fairdispatch: unexpected RuntimeError: impossible state")

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from broker_core import Backlog, FairDispatcher, Message, open_dispatcher
+from broker_core import Backlog, FairDispatcher, Message
 from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_dispatcher.demo import run as demo_run
+from fair_dispatcher.demo.consumers import Access, LocalConsumers, Work
+from fair_dispatcher.demo.handover import RUN_HEADER
 from fair_dispatcher.demo.lanes import FAIR, FIFO, Lane
 from fair_dispatcher.demo.ledger import Snapshot
 from fair_dispatcher.demo.run import run_lane
-from fair_dispatcher.demo.scenario import RUN_HEADER, Plan, make_scenario
+from fair_dispatcher.demo.scenario import Plan, make_scenario
 from fair_dispatcher.demo.traffic import generate
 
 PLAN = Plan(
@@ -35,8 +37,8 @@ def plan() -> Plan:
     return replace(PLAN, namespace=f"t-{secrets.token_hex(4)}")
 
 
-def open_memory(namespace: str) -> FairDispatcher:
-    return open_dispatcher("memory", namespace=namespace)
+ACCESS = Access("memory")
+CONSUMERS = LocalConsumers(PLAN.consumers, ACCESS, Work(PLAN.concurrency, PLAN.handler_seconds))
 
 
 def unseen(_lane: Lane, _snapshot: Snapshot) -> None:
@@ -46,13 +48,13 @@ def unseen(_lane: Lane, _snapshot: Snapshot) -> None:
 @pytest.fixture
 async def beside(plan: Plan) -> AsyncIterator[FairDispatcher]:
     """A dispatcher of somebody else in the fair lane's namespace."""
-    async with open_memory(f"{plan.namespace}-fair") as dispatcher:
+    async with ACCESS.dispatcher(f"{plan.namespace}-fair") as dispatcher:
         yield dispatcher
 
 
 async def test_every_message_comes_once_and_nothing_is_left(plan: Plan, beside: FairDispatcher) -> None:
     shown: list[tuple[Lane, Snapshot]] = []
-    outcome = await run_lane(FAIR, plan, SCENARIO, open_memory, lambda *one: shown.append(one))
+    outcome = await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, lambda *one: shown.append(one))
     assert outcome.exact
     assert outcome.messages == 600
     assert outcome.per_second > 0
@@ -63,8 +65,8 @@ async def test_every_message_comes_once_and_nothing_is_left(plan: Plan, beside: 
 
 
 async def test_fair_serves_equally_and_fifo_does_not(plan: Plan) -> None:
-    fair = await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
-    fifo = await run_lane(FIFO, plan, SCENARIO, open_memory, unseen)
+    fair = await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
+    fifo = await run_lane(FIFO, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     assert fair.exact
     assert fifo.exact
     assert fair.jain > 0.98
@@ -83,7 +85,7 @@ async def test_what_somebody_takes_away_is_lost(
         await beside.ack(stolen)
 
     theft = asyncio.create_task(steal())
-    outcome = await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
+    outcome = await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     await theft
     assert (outcome.lost, outcome.duplicated) == (1, 0)
     assert not outcome.exact
@@ -96,7 +98,7 @@ async def test_what_comes_again_is_a_duplicate(plan: Plan, beside: FairDispatche
         await beside.release(taken)
 
     doubling = asyncio.create_task(double())
-    outcome = await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
+    outcome = await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     await doubling
     assert (outcome.lost, outcome.duplicated) == (0, 1)
     assert not outcome.exact
@@ -106,7 +108,7 @@ async def test_leftovers_of_a_killed_demo_are_removed_first(plan: Plan, beside: 
     await beside.publish([Message(f"customer-{number}", headers={RUN_HEADER: "old"}) for number in range(50)])
     (dead,) = await beside.receive(1, wait=10)
     await beside.dead_letter(dead)
-    outcome = await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
+    outcome = await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     assert outcome.exact
 
 
@@ -118,7 +120,7 @@ async def test_another_demo_in_the_namespace_is_named(plan: Plan, beside: FairDi
 
     publishing = asyncio.create_task(publish_meanwhile())
     with pytest.raises(ConfigurationError, match="--namespace"):
-        await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
+        await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     await publishing
 
 
@@ -137,7 +139,7 @@ async def test_the_first_error_comes_through_and_the_namespace_is_emptied(
 
     monkeypatch.setattr(FairDispatcher, "publish", fail_later)
     with pytest.raises(BrokerUnavailable, match="no rights"):
-        await run_lane(FAIR, plan, SCENARIO, open_memory, unseen)
+        await run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, unseen)
     assert await beside.backlog() == Backlog()
 
 
@@ -145,7 +147,7 @@ async def test_cancelling_ends_it_at_once_and_empties_the_namespace(
     plan: Plan, beside: FairDispatcher
 ) -> None:
     begun = asyncio.Event()
-    running = asyncio.create_task(run_lane(FAIR, plan, SCENARIO, open_memory, lambda *_: begun.set()))
+    running = asyncio.create_task(run_lane(FAIR, plan, SCENARIO, ACCESS, CONSUMERS, lambda *_: begun.set()))
     await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

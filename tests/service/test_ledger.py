@@ -8,11 +8,22 @@ from datetime import UTC, datetime
 import pytest
 
 from broker_core import Delivery, Message
-from fair_dispatcher.demo.ledger import Ledger, Waits, jain_index
+from fair_dispatcher.demo.handover import HandOver
+from fair_dispatcher.demo.ledger import CustomerWaits, Ledger, Waits, jain_index
 from fair_dispatcher.demo.scenario import Event, Plan, Scenario, make_scenario
 from fair_dispatcher.demo.traffic import Arrival, generate
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def test_a_hand_over_is_known_by_the_headers_of_its_message() -> None:
+    def told(message: Message) -> HandOver:
+        return HandOver.of(Delivery(message, "1-0", 1, NOW, NOW, "receipt"))
+
+    message = event(17).message("run", "somebody")
+    assert told(message)[:2] == ("run", 17)
+    assert told(Message("acme"))[:2] == ("", -1)
+    assert told(Message("acme", headers={"demo-index": "no number"}))[:2] == ("", -1)
 
 
 class Clock:
@@ -29,13 +40,9 @@ def event(
     return Event(index, due, customer, flooder, Arrival(0.0, customer, "text", {"kind": "otp"}, cost))
 
 
-def delivery(message: Message) -> Delivery:
-    return Delivery(message, "1-0", 1, NOW, NOW, "receipt")
-
-
-def hand_over(ledger: Ledger, events: Iterable[Event], run: str = "run") -> None:
+def hand_over(ledger: Ledger, events: Iterable[Event], run: str = "run", at: float = 0.0) -> None:
     for one in events:
-        ledger.hand_over(delivery(one.message(run, "somebody")))
+        ledger.hand_over(HandOver(run, one.index, at))
 
 
 def test_nothing_is_lost_or_doubled_when_each_comes_once() -> None:
@@ -60,7 +67,7 @@ def test_messages_of_another_run_are_foreign() -> None:
     events = [event(0)]
     ledger = Ledger("run", events)
     hand_over(ledger, events, run="another")
-    ledger.hand_over(delivery(Message("acme")))
+    ledger.hand_over(HandOver("", -1, 0.0))
     assert (ledger.foreign, ledger.lost) == (2, 1)
 
 
@@ -68,14 +75,26 @@ def test_waits_count_from_the_due_time_and_are_kept_apart() -> None:
     clock = Clock()
     events = [event(0, due=1.0), event(1, due=2.0), event(2, "flooder", due=2.0, flooder=True)]
     ledger = Ledger("run", events, clock)
+    clock.now += 50.0
+    ledger.start_clock()
     ledger.arrive(events)
-    clock.now += 3.0
-    hand_over(ledger, events[:2])
-    clock.now += 4.0
-    hand_over(ledger, events[2:])
+    hand_over(ledger, events[2:], at=157.0)
+    hand_over(ledger, events[:2], at=153.0)
     assert ledger.waits(flooder=False) == Waits(1.0, 2.0, 2.0)
     assert ledger.waits(flooder=True) == Waits(5.0, 5.0, 5.0)
     assert ledger.seconds == 7.0
+
+
+def test_waits_by_customer_are_in_order_of_arrival() -> None:
+    events = [event(0, "a"), event(1, "b"), event(2, "a"), event(3, "f", flooder=True), event(4, "c")]
+    ledger = Ledger("run", events, lambda: 0.0)
+    for index in (2, 1, 0, 3):
+        hand_over(ledger, [events[index]], at=float(10 - index))
+    assert ledger.waits_by_customer() == [
+        CustomerWaits("a", False, [10.0, 8.0]),
+        CustomerWaits("b", False, [9.0]),
+        CustomerWaits("f", True, [7.0]),
+    ]
 
 
 def test_the_snapshot_counts_customers_that_wait() -> None:
@@ -91,7 +110,8 @@ def test_the_snapshot_counts_customers_that_wait() -> None:
 def test_shares_are_the_cost_of_the_first_half() -> None:
     events = [event(0, "a", cost=2), event(1, "a", cost=3), event(2, "b", cost=5), event(3, "b", cost=7)]
     ledger = Ledger("run", events)
-    hand_over(ledger, [events[0], events[2], events[1], events[3]])
+    for at, index in ((4.0, 3), (2.0, 2), (3.0, 1), (1.0, 0)):  # told in another order than they were made
+        hand_over(ledger, [events[index]], at=at)
     assert ledger.shares_of_first_half() == [2, 5]
 
 

@@ -3,55 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
+from broker_core import Message
+from fair_dispatcher.demo.consumers import Access, Consumers, LocalConsumers, Work
 from fair_dispatcher.demo.lanes import FAIR, FIFO
-from fair_dispatcher.demo.run import OpenDispatcher, Outcome, run_lane
+from fair_dispatcher.demo.processes import ProcessConsumers
+from fair_dispatcher.demo.run import Outcome, run_lane
 from fair_dispatcher.demo.scenario import Plan, make_scenario
 from fair_dispatcher.demo.table import Progress, introduction, note, results
-from fair_dispatcher.demo.traffic import SAMPLE_MESSAGES, SAMPLE_SEED, Arrival, generate, read
+from fair_dispatcher.demo.traffic import Arrival, generate, read
 
-# Where it is in a checkout; an installed package makes the same traffic anew.
-_SAMPLE = Path(__file__).parents[3] / "examples" / "traffic" / "sample.ndjson"
+_PROBE = "demo-probe"
 
 
 def make_traffic(plan: Plan, path: Path | None) -> list[Arrival]:
-    """Read the traffic from the file, or from the sample if the plan asks for what is in it, or make it.
+    """Read the traffic from the file, or make it.
 
     Raises OSError or ValueError for a file that is none.
     """
     if path is not None:
         return sorted(read(path), key=lambda arrival: arrival.at)
-    if (plan.seed, plan.messages) == (SAMPLE_SEED, SAMPLE_MESSAGES) and _SAMPLE.is_file():
-        return read(_SAMPLE)
     return generate(plan.seed, plan.messages)
 
 
 async def run_demo(
-    plan: Plan, traffic: Sequence[Arrival], open_dispatcher: OpenDispatcher, *, as_json: bool
-) -> bool:
-    """Run both lanes and print the outcome on the standard output; return whether every message came once.
+    plan: Plan, traffic: Sequence[Arrival], access: Access, *, as_json: bool
+) -> Sequence[Outcome]:
+    """Run both lanes and print the outcome on the standard output; return it too, the fair lane first.
 
     With as_json the output is one JSON object, and progress goes to the standard error.
     """
     console = Console(stderr=as_json)
     scenario = make_scenario(plan, traffic)
     customers = len({arrival.customer for arrival in traffic})
-    console.print(introduction(plan, scenario, customers), highlight=False)
-    with Progress(console) as progress:
-        outcomes = [
-            await run_lane(lane, plan, scenario, open_dispatcher, progress.show) for lane in (FAIR, FIFO)
-        ]
+    async with _consumers(plan, access) as consumers:
+        console.print(introduction(plan, scenario, customers, consumers.where), highlight=False)
+        with Progress(console) as progress:
+            outcomes = [
+                await run_lane(lane, plan, scenario, access, consumers, progress.show)
+                for lane in (FAIR, FIFO)
+            ]
     if as_json:
         Console(soft_wrap=True).print_json(json.dumps({"plan": asdict(plan), **_as_data(outcomes)}))
     else:
         console.print(results(plan, outcomes))
         console.print(note(plan))
-    return all(outcome.exact for outcome in outcomes)
+    return outcomes
+
+
+@asynccontextmanager
+async def _consumers(plan: Plan, access: Access) -> AsyncIterator[Consumers]:
+    """Start processes; if they can't see what is published here, let consumers work in this one instead."""
+    work = Work(plan.concurrency, plan.handler_seconds)
+    namespace = f"{plan.namespace}-{FAIR.name}"
+    async with ProcessConsumers.started(plan.consumers, access, work) as processes:
+        async with access.dispatcher(namespace) as dispatcher:
+            await dispatcher.publish(Message(_PROBE))
+            try:
+                shared = await processes.see_messages(namespace)
+            finally:
+                await dispatcher.purge(_PROBE)
+        if shared:
+            yield processes
+            return
+    yield LocalConsumers(plan.consumers, access, work)
 
 
 def _as_data(outcomes: Sequence[Outcome]) -> dict[str, object]:

@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from broker_core import Delivery
-from fair_dispatcher.demo.scenario import INDEX_HEADER, RUN_HEADER, Event
+from fair_dispatcher.demo.handover import HandOver
+from fair_dispatcher.demo.scenario import Event
 
 _RECENT = 2000
 
@@ -42,6 +42,15 @@ def jain_index(shares: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerWaits:
+    """The waits in seconds of one customer's messages that were handed over, in order of arrival."""
+
+    customer: str
+    flooder: bool
+    waits: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """How a run stands at a moment. The waits are those of the last 2,000 hand-overs of each group."""
 
@@ -70,12 +79,15 @@ class Ledger:
         self._end = self._begin
         self._arrived = 0
         self._times: list[int] = [0] * len(events)
-        self._order: list[int] = []
-        self._waits: dict[bool, list[float]] = {False: [], True: []}
+        self._handed_over: dict[int, float] = {}  # index → seconds since the beginning
         self._recent: dict[bool, deque[float]] = {group: deque(maxlen=_RECENT) for group in (False, True)}
         self._waiting: Counter[str] = Counter()
         self.foreign = 0
         self.complete = asyncio.Event()
+
+    def start_clock(self) -> None:
+        """Let the run begin now instead of when this was made."""
+        self._begin = self._end = self._clock()
 
     def now(self) -> float:
         """Return the seconds since the run began, which due times are compared with."""
@@ -87,32 +99,28 @@ class Ledger:
             self._arrived += 1
             self._waiting[event.customer] += 1
 
-    def hand_over(self, delivery: Delivery) -> None:
-        """Book the start of a message's handler."""
-        headers = delivery.message.headers
-        if headers.get(RUN_HEADER) != self.run:
+    def hand_over(self, told: HandOver) -> None:
+        """Book the start of a message's handler. Consumers may tell of theirs a moment later than others."""
+        if told.run != self.run:
             self.foreign += 1
             return
-        index = int(headers[INDEX_HEADER])
-        event = self._events[index]
-        self._times[index] += 1
-        if self._times[index] > 1:
+        event = self._events[told.place]
+        self._times[told.place] += 1
+        if self._times[told.place] > 1:
             return
-        self._end = self._clock()
-        wait = self._end - self._begin - event.due
-        self._waits[event.flooder].append(wait)
-        self._recent[event.flooder].append(wait)
-        self._order.append(index)
+        self._end = max(self._end, told.at)
+        self._handed_over[told.place] = at = told.at - self._begin
+        self._recent[event.flooder].append(at - event.due)
         self._waiting[event.customer] -= 1
         if not self._waiting[event.customer]:
             del self._waiting[event.customer]
-        if len(self._order) == len(self._events):
+        if len(self._handed_over) == len(self._events):
             self.complete.set()
 
     @property
     def handed_over(self) -> int:
         """Messages that were handed over, each counted once."""
-        return len(self._order)
+        return len(self._handed_over)
 
     @property
     def lost(self) -> int:
@@ -131,12 +139,25 @@ class Ledger:
 
     def waits(self, *, flooder: bool) -> Waits:
         """Return the waits of the flooder, or of all others."""
-        return Waits.of(self._waits[flooder])
+        return Waits.of(
+            at - self._events[index].due
+            for index, at in self._handed_over.items()
+            if self._events[index].flooder is flooder
+        )
+
+    def waits_by_customer(self) -> list[CustomerWaits]:
+        """Return the waits of each customer."""
+        waits: dict[tuple[str, bool], list[float]] = {}
+        for event in self._events:
+            if (at := self._handed_over.get(event.index)) is not None:
+                waits.setdefault((event.customer, event.flooder), []).append(at - event.due)
+        return [CustomerWaits(customer, flooder, found) for (customer, flooder), found in waits.items()]
 
     def shares_of_first_half(self) -> list[float]:
         """Return the cost handed over to each customer within the first half of all hand-overs."""
         shares = dict.fromkeys((event.customer for event in self._events), 0.0)
-        for index in self._order[: len(self._events) // 2]:
+        in_order = sorted(self._handed_over, key=self._handed_over.__getitem__)
+        for index in in_order[: len(self._events) // 2]:
             shares[self._events[index].customer] += self._events[index].arrival.cost
         return list(shares.values())
 
@@ -146,7 +167,7 @@ class Ledger:
             seconds=self.now(),
             total=len(self._events),
             arrived=self._arrived,
-            handed_over=len(self._order),
+            handed_over=self.handed_over,
             customers_waiting=len(self._waiting),
             quiet=Waits.of(self._recent[False]),
             flooder=Waits.of(self._recent[True]),

@@ -1,18 +1,20 @@
-"""Runs a scenario through a dispatcher: publishes in time, consumes by workers, measures, cleans up."""
+"""Runs a scenario through a dispatcher: publishes in time, lets consumers work, measures, cleans up."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from broker_core import Delivery, FairDispatcher, Worker
+from broker_core import FairDispatcher
 from broker_core.errors import ConfigurationError, DispatcherError
+from fair_dispatcher.demo.consumers import Access, Consumers
+from fair_dispatcher.demo.errors import first_error
 from fair_dispatcher.demo.lanes import Lane
-from fair_dispatcher.demo.ledger import Ledger, Snapshot, Waits, jain_index
+from fair_dispatcher.demo.ledger import CustomerWaits, Ledger, Snapshot, Waits, jain_index
 from fair_dispatcher.demo.scenario import Event, Plan, Scenario
 
 _BATCH = 500
@@ -22,7 +24,6 @@ _STALL_SECONDS = 30.0
 _CLEAN_UP_SECONDS = 10.0
 _PUBLISH_TRIES = 5
 
-OpenDispatcher = Callable[[str], FairDispatcher]
 Show = Callable[[Lane, Snapshot], None]
 
 
@@ -30,8 +31,9 @@ Show = Callable[[Lane, Snapshot], None]
 class Outcome:
     """What a lane did with the scenario.
 
-    quiet, flooder: waits in seconds. jain: over the equal customers. seconds, per_second: of the traffic and
-    the burst. lost, duplicated: of all messages, by index. left: what the broker still held at the end.
+    quiet, flooder: waits in seconds; customers: the same of each. jain: over the equal customers.
+    seconds, per_second: of the traffic and the burst. lost, duplicated: of all messages, by index.
+    left: what the broker still held at the end.
     """
 
     lane: Lane
@@ -39,6 +41,7 @@ class Outcome:
     seconds: float
     quiet: Waits
     flooder: Waits
+    customers: Sequence[CustomerWaits]
     jain: float
     lost: int
     duplicated: int
@@ -56,25 +59,22 @@ class Outcome:
 
 
 async def run_lane(
-    lane: Lane, plan: Plan, scenario: Scenario, open_dispatcher: OpenDispatcher, show: Show
+    lane: Lane, plan: Plan, scenario: Scenario, access: Access, consumers: Consumers, show: Show
 ) -> Outcome:
     """Run the scenario in the lane's own namespace, which is empty before and afterwards.
 
-    open_dispatcher: makes a dispatcher, not yet opened, for a namespace. show: called four times a second.
-    Raises DispatcherError of any kind; ConfigurationError if something else uses the namespace.
+    show: called four times a second. Raises DispatcherError of any kind; ConfigurationError if something
+    else uses the namespace.
     """
-    async with AsyncExitStack() as stack:
-        namespace = f"{plan.namespace}-{lane.name}"
-        dispatchers = [
-            await stack.enter_async_context(open_dispatcher(namespace)) for _ in range(plan.consumers + 1)
-        ]
-        await _empty(dispatchers[0])
+    namespace = f"{plan.namespace}-{lane.name}"
+    async with access.dispatcher(namespace) as producer:
+        await _empty(producer)
         try:
-            return await _Run(lane, plan, dispatchers[0], dispatchers[1:], show).measure(scenario)
+            return await _Run(lane, plan, namespace, producer, consumers, show).measure(scenario)
         finally:
             with suppress(DispatcherError, TimeoutError):
                 async with asyncio.timeout(_CLEAN_UP_SECONDS):
-                    await _empty(dispatchers[0])
+                    await _empty(producer)
 
 
 class _Run:
@@ -82,12 +82,14 @@ class _Run:
         self,
         lane: Lane,
         plan: Plan,
+        namespace: str,
         producer: FairDispatcher,
-        consumers: Sequence[FairDispatcher],
+        consumers: Consumers,
         show: Show,
     ) -> None:
         self._lane = lane
         self._plan = plan
+        self._namespace = namespace
         self._producer = producer
         self._consumers = consumers
         self._show = show
@@ -95,12 +97,11 @@ class _Run:
     async def measure(self, scenario: Scenario) -> Outcome:
         name = secrets.token_hex(6)
         events = [*scenario.quiet, *scenario.burst]
-        mixed = Ledger(f"{name}-mixed", events)
-        await self._consume(mixed, scenario.quiet, scenario.burst, show=self._show)
-
-        equal = Ledger(f"{name}-equal", scenario.equal)
-        await self._publish(equal, scenario.equal)
-        await self._consume(equal)  # not shown: nobody floods here, and waiting is the point
+        mixed, equal = Ledger(f"{name}-mixed", events), Ledger(f"{name}-equal", scenario.equal)
+        with first_error():
+            await self._consume(mixed, scenario.quiet, scenario.burst, show=self._show)
+            await self._publish(equal, scenario.equal)
+            await self._consume(equal)  # not shown: nobody floods here, and waiting is the point
 
         if mixed.foreign or equal.foreign:
             raise ConfigurationError(
@@ -113,6 +114,7 @@ class _Run:
             seconds=mixed.seconds,
             quiet=mixed.waits(flooder=False),
             flooder=mixed.waits(flooder=True),
+            customers=mixed.waits_by_customer(),
             jain=jain_index(equal.shares_of_first_half()),
             lost=mixed.lost + equal.lost,
             duplicated=mixed.duplicated + equal.duplicated,
@@ -121,23 +123,12 @@ class _Run:
 
     async def _consume(self, ledger: Ledger, *publishings: Sequence[Event], show: Show | None = None) -> None:
         """Hand everything over that the ledger expects, while these events are published in time."""
-
-        async def handle(delivery: Delivery) -> None:
-            ledger.hand_over(delivery)
-            await asyncio.sleep(self._plan.handler_seconds)
-
-        workers = [
-            Worker(consumer, handle, concurrency=self._plan.concurrency) for consumer in self._consumers
-        ]
-        with _first_error():
+        async with self._consumers.working(self._namespace, ledger.hand_over):
+            ledger.start_clock()
             async with asyncio.TaskGroup() as group:
-                for worker in workers:
-                    group.create_task(worker.run())
                 for events in publishings:
                     group.create_task(self._publish(ledger, events))
                 await self._until_complete(ledger, show)
-                for worker in workers:
-                    worker.stop()
 
     async def _until_complete(self, ledger: Ledger, show: Show | None) -> None:
         """Wait until everything was handed over, or until nothing has been for half a minute."""
@@ -178,18 +169,6 @@ class _Run:
                 await asyncio.sleep(0.5)  # safe to repeat: every message has an id
             else:
                 return
-
-
-@contextmanager
-def _first_error() -> Iterator[None]:
-    """Let the first error of a task group through as itself."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
 
 
 async def _empty(dispatcher: FairDispatcher) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from broker_core import Message
+from fair_dispatcher.demo.handover import INDEX_HEADER, RUN_HEADER
 from fair_dispatcher.demo.traffic import DURATION_SECONDS, Arrival, flood
 
 # Of the consumers' capacity, what the quiet customers need: so much that a queue in front of them hurts,
@@ -13,9 +14,6 @@ from fair_dispatcher.demo.traffic import DURATION_SECONDS, Arrival, flood
 _LOAD = 0.45
 # What a handler's slot needs beside the handler.
 _OVERHEAD_SECONDS = 0.0005
-
-INDEX_HEADER = "demo-index"
-RUN_HEADER = "demo-run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +28,12 @@ class Plan:
 
     consumers: int = 4
     concurrency: int = 4
-    handler_seconds: float = 0.004
-    messages: int = 20_000
-    burst: int = 20_000
+    handler_seconds: float = 0.008
+    messages: int = 12_000
+    burst: int = 8_000
     seed: int = 7
     equal_customers: int = 20
-    equal_messages: int = 400
+    equal_messages: int = 200
     namespace: str = "demo"
 
     @property

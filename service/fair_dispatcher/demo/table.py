@@ -82,12 +82,12 @@ def _line(lane: Lane, now: Snapshot) -> str:
     )
 
 
-def introduction(plan: Plan, scenario: Scenario, customers: int) -> str:
-    """Say what is going to happen."""
+def introduction(plan: Plan, scenario: Scenario, customers: int, where: str) -> str:
+    """Say what is going to happen. where: the consumers run, in words, after “each”."""
     quiet, burst = f"{len(scenario.quiet):,}", f"{len(scenario.burst):,}"
     handlers = f"{plan.concurrency} handlers at a time of {plan.handler_seconds * 1000:g} ms"
     return (
-        f"{plan.consumers} consumers, each with {handlers}.\n"
+        f"{plan.consumers} consumers, each {where} with {handlers}.\n"
         f"{quiet} messages of {customers:,} customers arrive within {scenario.seconds:.1f} s;\n"
         f"after {scenario.burst_at:.1f} s one more customer sends {burst} at once.\n"
     )
