@@ -34,7 +34,7 @@ class FairDispatcher:
     def __init__(self, adapter: BrokerAdapter, settings: DispatcherSettings) -> None:
         self._adapter = adapter
         self._settings = settings
-        self._used = False
+        self._opening: asyncio.Future[None] | None = None
         self._open = False
         self._closing: asyncio.Task[None] | None = None
         self._receives: set[asyncio.Task[Any]] = set()
@@ -64,12 +64,16 @@ class FairDispatcher:
 
     async def open(self) -> Self:
         """Connect; returns self. Raises BrokerUnavailable or ConfigurationError, Closed when used twice."""
-        if self._used or self._closing is not None:
+        if self._opening is not None or self._closing is not None:
             raise Closed("a dispatcher is opened once; make a new one with open_dispatcher()")
-        self._used = True
-        await self._adapter.open()
+        self._opening = asyncio.ensure_future(self._adapter.open())
+        try:
+            await self._opening
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closing is None or (task and task.cancelling()):
+                raise
         if self._closing is not None:
-            await self._adapter.close()
             raise Closed("the dispatcher was closed during open")
         self._open = True
         return self
@@ -85,10 +89,14 @@ class FairDispatcher:
         await asyncio.shield(self._closing)
 
     async def _close(self, release: bool) -> None:
+        ending: set[asyncio.Future[Any]] = {*self._receives, *self._releases}
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            ending.add(self._opening)
         for receive in self._receives:
             receive.cancel()
-        if pending := self._receives | self._releases:
-            await asyncio.wait(pending, timeout=_RELEASE_TIMEOUT_SECONDS)
+        if ending:
+            await asyncio.wait(ending, timeout=_RELEASE_TIMEOUT_SECONDS)
         try:
             if release and self._held:
                 await self._release_quietly(list(self._held))

@@ -22,7 +22,7 @@ from broker_core.conformance.recorder import Recorder
 from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
 from broker_core.dispatcher import FairDispatcher
-from broker_core.errors import Closed
+from broker_core.errors import Closed, DispatcherError
 from broker_core.model import CustomerPolicy, Message
 
 CLOSE_SECONDS = 2.0
@@ -94,6 +94,19 @@ class TestLifeCycle:
         await asyncio.gather(dispatcher.close(), dispatcher.close(release=False))
         await dispatcher.close()
         await assert_closed(dispatcher, set(VERBS))
+
+    async def test_h2_closing_during_open_leaves_nothing_open(self, harness: Harness, namespace: str) -> None:
+        """Closed at any moment of its opening, a dispatcher is closed, and open says so."""
+        for turns in range(30):
+            dispatcher = harness.dispatcher(namespace)
+            opening = asyncio.ensure_future(error_of(dispatcher.open()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            was_open = opening.done()
+            await close_in_time(dispatcher)
+            error = await opening
+            assert error is None if was_open else isinstance(error, DispatcherError), error
+            await assert_closed(dispatcher, set(VERBS))
 
     async def test_h2_a_cancelled_close_still_closes(self, harness: Harness, namespace: str) -> None:
         """Cancelling a task that closes doesn't leave the dispatcher half closed."""
