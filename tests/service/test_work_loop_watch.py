@@ -100,9 +100,9 @@ async def test_the_watch_sleeps_while_no_handler_runs_and_wakes_for_the_next(log
         await deadline.until(lambda: watch.is_asleep, "a watch that sleeps")
         await watch.watched(blocking)(delivery("a"))
         await deadline.until(lambda: watch.is_asleep, "a watch that sleeps again")
-    assert len(log) == 1
         assert watch_threads()
     assert not watch_threads()
+    assert len(log) == 1
 
 
 async def test_a_task_that_a_handler_started_is_found_too(log: list[Any]) -> None:
