@@ -12,6 +12,7 @@ from bench.scenarios import (
     obvious_design,
     residue,
     seam,
+    work_processes,
     worker,
 )
 
@@ -20,6 +21,7 @@ ALL: tuple[Scenario, ...] = (
     idle_customers.SCENARIO,
     obvious_design.SCENARIO,
     worker.SCENARIO,
+    work_processes.SCENARIO,
     latency.SCENARIO,
     fairness.SCENARIO,
     residue.SCENARIO,
