@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from fair_dispatcher.cli import app
 from fair_dispatcher.runtime import EXIT_CODES
@@ -77,7 +77,12 @@ def _command(path: str, command: TyperCommand, shared: Sequence[Record]) -> Iter
 
 def _records(path: str, command: TyperCommand) -> list[Record]:
     context = typer.Context(command, info_name=path)
-    return [record for one in command.params if (record := one.get_help_record(context))]
+    records = [(one, record) for one in command.params if (record := one.get_help_record(context))]
+    # Of an argument the record may name the type too, which is Python's.
+    return [
+        (one.metavar or names if isinstance(one, TyperArgument) else names, meaning)
+        for one, (names, meaning) in records
+    ]
 
 
 def _table(records: Sequence[Record]) -> Iterator[str]:

@@ -14,7 +14,6 @@ from broker_core import Message, open_dispatcher
 from broker_core.registry import adapter_names
 from fair_dispatcher.cli import app
 from scripts.docs import command_line
-from scripts.docs.pages import FOLDER
 from tests.servers.redis_local import LocalRedis
 from tests.service.command_line import SECONDS, plain_environment, run_process
 
@@ -22,6 +21,7 @@ from tests.service.command_line import SECONDS, plain_environment, run_process
 LONG = {"fairdispatch work", "fairdispatch demo"}
 COMMANDS = dict(command_line.commands())
 FUNCTION = 'fairdispatch() { "$PYTHON" -m fair_dispatcher "$@"; }\n'
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
 LINE = '{"customer": "acme", "payload": "text"}\n'
 
 
@@ -66,7 +66,7 @@ async def test_examples_run(command: str, redis7: LocalRedis, tmp_path: Path) ->
 
 
 def test_the_page_is_fresh() -> None:
-    assert (FOLDER / "command-line.md").read_text(encoding="utf-8") == command_line.page(), "run `make docs`"
+    assert PAGE.read_text(encoding="utf-8") == command_line.page(), "run `make docs`"
 
 
 @pytest.mark.parametrize("arguments", [(), ("policy",), ("dead-letters",)])
