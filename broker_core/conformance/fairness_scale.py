@@ -52,18 +52,21 @@ class TestFairnessAtScale:
         dispatcher = await harness.open(namespace, quantum=1)
         many = min(size.pick(short=3000, full=10_000), dispatcher.capabilities.max_customers)
         few_messages = take_turns(*(messages(f"few-{number}", 300) for number in range(10)))
-        await publish_all(dispatcher, few_messages)
-        few = await fastest_receive(dispatcher, 3000, deadline)
-
-        ids = await publish_all(dispatcher, [Message(f"many-{number}", b"") for number in range(many)])
-        assert len(set(ids)) == many
-        with_many = await fastest_receive(dispatcher, many, deadline)
-        await assert_backlog(dispatcher)
-
-        await publish_all(dispatcher, few_messages)
-        with_idle = await fastest_receive(dispatcher, 3000, deadline)
-        assert with_many <= 2 * few, f"{with_many * 1e3:.2f} ms against {few * 1e3:.2f} ms"
-        assert with_idle <= 2 * few, f"{with_idle * 1e3:.2f} ms against {few * 1e3:.2f} ms"
+        many_messages = [Message(f"many-{number}") for number in range(many)]
+        fastest: dict[str, float] = {}
+        for _ in range(5):  # a busy machine may disturb a measurement, but not all of them
+            for name, batch in (
+                ("few", few_messages),
+                ("many", many_messages),
+                ("few, many idle", few_messages),
+            ):
+                assert len(set(await publish_all(dispatcher, batch))) == len(batch)
+                seconds = await fastest_receive(dispatcher, len(batch), deadline)
+                fastest[name] = min(fastest.get(name, seconds), seconds)
+                await assert_backlog(dispatcher)
+            if max(fastest.values()) <= 2 * fastest["few"]:
+                return
+        pytest.fail(f"the quickest receives of 100, in seconds: {fastest}")
 
     async def test_f11_each_of_many_customers_is_served_once_a_round(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size
