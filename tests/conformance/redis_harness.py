@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import pytest
 from redis.asyncio import Redis
 
 from broker_core.adapter import Capabilities
@@ -21,6 +22,17 @@ from tests.servers.interface import BrokerServer
 _RESTART_SECONDS = 20.0
 # Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
 _PROXY_TIMEOUT_SECONDS = 1.0
+
+
+def over_shards(metafunc: pytest.Metafunc, *, short: Sequence[int]) -> None:
+    """Parametrise `harness` by the number of shards: 1 and 3, or `short` in a run of that size.
+
+    What several shards add hardly depends on the server's version, so that short runs look at it once.
+    """
+    if "harness" in metafunc.fixturenames:
+        shards = short if metafunc.config.getoption("--conformance-size") == "short" else [1, 3]
+        names = [f"{count}-shard{'s' if count > 1 else ''}" for count in shards]
+        metafunc.parametrize("harness", shards, ids=names, indirect=True)
 
 
 class RedisHarness(Harness):

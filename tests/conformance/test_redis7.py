@@ -8,11 +8,15 @@ import pytest
 
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.suite import *  # noqa: F403 - the suite's classes are tests of this module
-from tests.conformance.redis_harness import RedisHarness
+from tests.conformance.redis_harness import RedisHarness, over_shards
 from tests.servers.fixtures import server_for
 
 
-@pytest.fixture(params=[1, 3], ids=["1-shard", "3-shards"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    over_shards(metafunc, short=[1])
+
+
+@pytest.fixture
 async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     async with RedisHarness(server_for(request, "redis7"), shards=request.param) as harness:
         yield harness
