@@ -12,7 +12,10 @@ import pytest
 from redis.asyncio import Redis
 
 from broker_core import Message, open_dispatcher
+from broker_core.conformance.polling import Deadline
+from broker_core.conformance.proxy import TcpProxy
 from broker_core.errors import BrokerUnavailable, PublishFailed
+from tests.servers.redis_local import LocalRedis
 
 
 @asynccontextmanager
@@ -37,6 +40,31 @@ async def test_an_unknown_publish_is_not_sent_again(url: str, client: Redis, nam
         # The server had got it, so it comes, but not twice.
         got = [*await dispatcher.receive(10, wait=5), *await dispatcher.receive(10)]
         assert [delivery.message.payload for delivery in got] == [b"1", b"2"]
+
+
+async def test_a_message_without_key_is_never_stored_twice(server: LocalRedis, namespace: str) -> None:
+    """The answer is lost while the server is there to take the message once more."""
+    proxy = await TcpProxy(server.host, server.port).start()
+    through = f"redis://{proxy.host}:{proxy.port}/0"
+    async with (
+        open_dispatcher("redis", url=server.url, namespace=namespace) as observer,
+        open_dispatcher("redis", url=through, namespace=namespace) as dispatcher,
+    ):
+        proxy.swallow("to_client")
+        publishing = asyncio.create_task(dispatcher.publish(Message("acme", b"1")))
+
+        async def is_stored() -> bool:
+            return (await observer.backlog()).ready > 0
+
+        await Deadline(5).until(is_stored, "the message, stored")
+        await proxy.accept()
+        proxy.cut()
+        await asyncio.wait([publishing])
+        assert (await observer.backlog()).ready == 1
+        error = publishing.exception()
+        assert isinstance(error, PublishFailed)
+        assert error.unknown == [0]
+    await proxy.close()
 
 
 async def test_with_keys_it_is_sent_again_and_stored_once(url: str, client: Redis, namespace: str) -> None:
