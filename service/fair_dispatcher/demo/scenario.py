@@ -28,9 +28,9 @@ class Plan:
 
     consumers: int = 4
     concurrency: int = 4
-    handler_seconds: float = 0.008
-    messages: int = 12_000
-    burst: int = 8_000
+    handler_seconds: float = 0.005
+    messages: int = 20_000
+    burst: int = 20_000
     seed: int = 7
     equal_customers: int = 20
     equal_messages: int = 200
