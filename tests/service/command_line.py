@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def run_process(
-    *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None
+    *arguments: str, given: bytes = b"", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as a process to its end."""
     return subprocess.run(

@@ -149,13 +149,15 @@ def purge(
     """
     _refuse_ids_of_nobody(customer, ids)
     target = Target(broker, url, namespace)
-    if not yes:
-        found = len(set(ids)) if ids else target.run(lambda one: one.backlog(customer)).dead
-        confirm(f"Remove {found:,} dead letters of {_name(customer)} for good?", yes)
+
+    def question() -> str:
+        found = len(set(ids)) if ids else target.run(lambda dispatcher: dispatcher.backlog(customer)).dead
+        return f"Remove {found:,} dead letters of {_name(customer)} for good?"
 
     async def purge_them(dispatcher: FairDispatcher) -> int:
         return await _end(dispatcher, dispatcher.purge_dead_letters, customer, ids)
 
+    confirm(yes, question)
     _show("purged", target.run(purge_them), customer, as_json)
 
 

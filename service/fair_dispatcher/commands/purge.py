@@ -35,13 +35,15 @@ def purge(
     --json prints: customer, purged.
     """
     target = Target(broker, url, namespace)
-    if not yes:
+
+    def question() -> str:
         found = target.run(lambda dispatcher: dispatcher.backlog(customer))
-        confirm(
+        return (
             f"Remove {found.ready:,} ready, {found.delayed:,} delayed and {found.leased:,} leased messages "
-            f"of {printable(customer)} for good?",
-            yes,
+            f"of {printable(customer)} for good?"
         )
+
+    confirm(yes, question)
     purged = target.run(lambda dispatcher: dispatcher.purge(customer))
     if as_json:
         print_json({"customer": customer, "purged": purged})
