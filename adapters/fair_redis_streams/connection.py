@@ -60,7 +60,9 @@ class Connections:
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=False,
             )
-        except (ValueError, TypeError) as error:
+            # Looks at the options of the URL; connects to nothing.
+            pool.make_connection()  # type: ignore[no-untyped-call]
+        except (ValueError, TypeError, RedisError) as error:
             # The URL may hold a password, so neither it nor the library's text is shown.
             raise ConfigurationError(
                 "REDIS_URL is not a URL of Redis: redis://[user:password@]host:port/db, rediss://… for TLS, "

@@ -13,10 +13,21 @@ def test_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
         open_dispatcher("redis")
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1", "redis://127.0.0.1:port/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "http://127.0.0.1",
+        "redis://127.0.0.1:port/0",
+        "rediss://127.0.0.1:1/0?ssl_cert_reqs=canary",
+        "redis://127.0.0.1:1/0?canary=1",
+    ],
+)
 async def test_url_that_is_none(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+    with pytest.raises(ConfigurationError, match="REDIS_URL") as refused:
         await open_dispatcher("redis", url=url).open()
+    assert "canary" not in str(refused.value)
 
 
 async def test_wrong_password(url: str, client: Redis) -> None:
