@@ -50,7 +50,7 @@ def demo(
         str, typer.Option(envvar="BROKER", metavar="NAME", help="Which adapter to use.")
     ] = _BROKER,
     consumers: Annotated[
-        int, typer.Option(min=1, max=100, help="Consumers, four handlers each.")
+        int, typer.Option(min=1, max=100, help="Consumers, eight handlers each.")
     ] = Plan().consumers,
     messages: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Messages of the quiet customers together.")
@@ -78,7 +78,7 @@ def demo(
 ) -> None:
     """Let one customer flood a few consumers that many share, fairly and through one FIFO stream.
 
-    Takes about 35 seconds. Each consumer is a process. The messages are removed again.
+    Takes about 40 seconds. Each consumer is a process. The messages are removed again.
     Exit code 1 if one was lost or came twice.
     """
     plan = Plan(

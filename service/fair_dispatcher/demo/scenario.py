@@ -27,8 +27,8 @@ class Plan:
     """
 
     consumers: int = 4
-    concurrency: int = 4
-    handler_seconds: float = 0.005
+    concurrency: int = 8
+    handler_seconds: float = 0.010
     messages: int = 20_000
     burst: int = 20_000
     seed: int = 7
