@@ -177,7 +177,8 @@ class TestLifeCycle:
         recorder = Recorder()
 
         async def visit(number: int) -> None:
-            async with harness.dispatcher(namespace, lease_seconds=300) as dispatcher:
+            # A broker that stalls while a consumer closes leaves its messages to the end of the lease.
+            async with harness.dispatcher(namespace, lease_seconds=5) as dispatcher:
                 for _ in range(3):
                     deliveries = await dispatcher.receive(11)
                     acked = deliveries[: number % 12]
@@ -185,8 +186,8 @@ class TestLifeCycle:
                     recorder.record(acked, str(number))
 
         number = 0
-        while (await publisher.backlog()).ready:
-            deadline.check("an end of the messages")
+        while len(recorder) < count:
+            deadline.check(f"{count} acks; there were {len(recorder)}")
             await asyncio.gather(*(visit(number + place) for place in range(20)))
             number += 20
         recorder.check(ids)
