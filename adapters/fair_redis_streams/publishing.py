@@ -82,14 +82,20 @@ class Publisher:
             arguments += (message.customer, message.cost, message.id or b"", data)
         # With a key on every message the server recognises what it has stored already.
         harmless = self._half_window_ms > 0 and all(message.id is not None for _, message, _ in chunk)
-        for pause_seconds in PAUSES_SECONDS:
+        lost: AnswerLost | None = None
+        for pause_seconds in (*PAUSES_SECONDS, None):
             try:
                 return list(await self._server.run("publish", shard, *arguments))
-            except (NotSent, AnswerLost) as error:
-                if not error.retryable or (isinstance(error, AnswerLost) and not harmless):
-                    raise
+            except DispatcherError as error:
+                lost = error if isinstance(error, AnswerLost) else lost
+                repeatable = isinstance(error, NotSent) or (isinstance(error, AnswerLost) and harmless)
+                if pause_seconds is None or not (repeatable and error.retryable):
+                    if lost is None:
+                        raise
+                    # That call may have stored them, whatever came of the later ones.
+                    raise lost from lost.__cause__
                 await asyncio.sleep(pause_seconds)
-        return list(await self._server.run("publish", shard, *arguments))
+        raise AssertionError("unreachable")
 
 
 def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -6,16 +6,24 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from broker_core import Message, open_dispatcher
+from broker_core import FairDispatcher, Message, open_dispatcher
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.errors import BrokerUnavailable, PublishFailed
 from tests.servers.redis_local import LocalRedis
+
+
+@dataclass(frozen=True)
+class Lost:
+    observer: FairDispatcher
+    proxy: TcpProxy
+    publishing: asyncio.Task[list[str]]
 
 
 @asynccontextmanager
@@ -42,29 +50,65 @@ async def test_an_unknown_publish_is_not_sent_again(url: str, client: Redis, nam
         assert [delivery.message.payload for delivery in got] == [b"1", b"2"]
 
 
-async def test_a_message_without_key_is_never_stored_twice(server: LocalRedis, namespace: str) -> None:
-    """The answer is lost while the server is there to take the message once more."""
+@asynccontextmanager
+async def answer_lost(server: LocalRedis, namespace: str, message: Message) -> AsyncIterator[Lost]:
+    """Publish a message that is stored, while the answer to that is under way to nowhere."""
     proxy = await TcpProxy(server.host, server.port).start()
     through = f"redis://{proxy.host}:{proxy.port}/0"
-    async with (
-        open_dispatcher("redis", url=server.url, namespace=namespace) as observer,
-        open_dispatcher("redis", url=through, namespace=namespace) as dispatcher,
-    ):
-        proxy.swallow("to_client")
-        publishing = asyncio.create_task(dispatcher.publish(Message("acme", b"1")))
+    settings: dict[str, Any] = {"namespace": namespace, "timeout_seconds": 0.5}
+    try:
+        async with (
+            open_dispatcher("redis", url=server.url, **settings) as observer,
+            open_dispatcher("redis", url=through, **settings) as dispatcher,
+        ):
+            proxy.swallow("to_client")
+            publishing = asyncio.create_task(dispatcher.publish(message))
 
-        async def is_stored() -> bool:
-            return (await observer.backlog()).ready > 0
+            async def is_stored() -> bool:
+                return (await observer.backlog()).ready > 0
 
-        await Deadline(5).until(is_stored, "the message, stored")
-        await proxy.accept()
-        proxy.cut()
-        await asyncio.wait([publishing])
-        assert (await observer.backlog()).ready == 1
-        error = publishing.exception()
+            await Deadline(5).until(is_stored, "the message, stored")
+            yield Lost(observer, proxy, publishing)
+    finally:
+        await proxy.close()
+
+
+async def test_a_message_without_key_is_never_stored_twice(server: LocalRedis, namespace: str) -> None:
+    """The answer is lost while the server is there to take the message once more."""
+    async with answer_lost(server, namespace, Message("acme", b"1")) as lost:
+        await lost.proxy.accept()
+        lost.proxy.cut()
+        await asyncio.wait([lost.publishing])
+        assert (await lost.observer.backlog()).ready == 1
+        error = lost.publishing.exception()
         assert isinstance(error, PublishFailed)
         assert error.unknown == [0]
-    await proxy.close()
+
+
+async def test_what_may_be_stored_is_unknown_though_the_server_is_gone_then(
+    server: LocalRedis, namespace: str
+) -> None:
+    """The answer is lost, and nobody can be asked again: that isn't the same as not having been stored."""
+    async with answer_lost(server, namespace, Message("acme", b"1", id="order-1")) as lost:
+        await lost.proxy.refuse()
+        with pytest.raises(PublishFailed) as failed:
+            await lost.publishing
+        assert failed.value.unknown == [0]
+
+
+async def test_what_may_be_stored_is_unknown_though_the_server_is_full_then(
+    server: LocalRedis, client: Redis, namespace: str
+) -> None:
+    async with answer_lost(server, namespace, Message("acme", b"1", id="order-1")) as lost:
+        await client.config_set("maxmemory", 1)
+        try:
+            await lost.proxy.accept()
+            lost.proxy.cut()
+            with pytest.raises(PublishFailed) as failed:
+                await lost.publishing
+            assert failed.value.unknown == [0]
+        finally:
+            await client.config_set("maxmemory", 0)
 
 
 async def test_with_keys_it_is_sent_again_and_stored_once(url: str, client: Redis, namespace: str) -> None:
