@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["broker_core.conformance.plugin", "tests.servers.fixtures"]
+pytest_plugins = ["broker_core.conformance.plugin", "tests.servers.fixtures", "tests.faults.options"]

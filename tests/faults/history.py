@@ -96,6 +96,11 @@ def read_history(path: Path) -> list[Event]:
     return events
 
 
+def read_histories(folder: Path) -> list[list[Event]]:
+    """Return what each process has written into the folder."""
+    return [read_history(path) for path in sorted(folder.glob("*.history"))]
+
+
 def merge(*histories: Sequence[Event]) -> list[Event]:
     """Return all events in the order of time."""
     return sorted((event for history in histories for event in history), key=lambda event: event.at)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
 from typing import Literal
@@ -50,12 +53,22 @@ def wheel_redis() -> Path:
 
 
 class LocalRedis:
-    """A child process that dies with the tests; persistent by an append-only file, evicting nothing."""
+    """A child process that dies with the tests; persistent by an append-only file, evicting nothing.
+
+    options: more arguments for the server.
+    """
 
     host = "127.0.0.1"
 
-    def __init__(self, program: Path, *, appendfsync: Literal["always", "everysec"] = "everysec") -> None:
+    def __init__(
+        self,
+        program: Path,
+        *,
+        appendfsync: Literal["always", "everysec"] = "everysec",
+        options: Sequence[str] = (),
+    ) -> None:
         self._program = program
+        self._options = options
         self._folder = Path(tempfile.mkdtemp(prefix="fair-dispatcher-server-"))
         self._appendfsync = appendfsync
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,11 +110,20 @@ class LocalRedis:
                 *("--save", "", "--appendonly", "yes"),
                 *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
                 *("--appendfsync", self._appendfsync),
+                *self._options,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def suspend(self) -> None:
+        """Let it do nothing, as a machine that hangs does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def answers(self) -> bool:
         return ask(self.host, self.port, "PING") == "+PONG"
