@@ -2,8 +2,10 @@
 
 from broker_core.conformance.attempts import TestAttempts
 from broker_core.conformance.broker_restart import TestBrokerRestart
+from broker_core.conformance.broker_silence import TestBrokerSilence
 from broker_core.conformance.cancellation import TestCancellation
 from broker_core.conformance.connection_loss import TestConnectionLoss
+from broker_core.conformance.consumer_death import TestConsumerDeath
 from broker_core.conformance.crash_expiry import TestCrashAndExpiry
 from broker_core.conformance.dead_letters import TestDeadLetters
 from broker_core.conformance.dedup import TestDedup
@@ -11,6 +13,7 @@ from broker_core.conformance.fairness import TestFairness
 from broker_core.conformance.fairness_bound import TestFairnessBound
 from broker_core.conformance.fairness_scale import TestFairnessAtScale
 from broker_core.conformance.fencing import TestFencing
+from broker_core.conformance.giving_back import TestGivingBack
 from broker_core.conformance.introspection import TestIntrospection
 from broker_core.conformance.isolation import TestIsolation
 from broker_core.conformance.leases import TestLeases
@@ -23,8 +26,10 @@ from broker_core.conformance.worker import TestWorker
 __all__ = [
     "TestAttempts",
     "TestBrokerRestart",
+    "TestBrokerSilence",
     "TestCancellation",
     "TestConnectionLoss",
+    "TestConsumerDeath",
     "TestCrashAndExpiry",
     "TestDeadLetters",
     "TestDedup",
@@ -32,6 +37,7 @@ __all__ = [
     "TestFairnessAtScale",
     "TestFairnessBound",
     "TestFencing",
+    "TestGivingBack",
     "TestIntrospection",
     "TestIsolation",
     "TestLeases",

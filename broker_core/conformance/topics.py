@@ -7,8 +7,10 @@ TOPICS = (
     "cancellation",
     "dedup",
     "leases",
+    "giving_back",
     "fencing",
     "crash_expiry",
+    "consumer_death",
     "attempts",
     "dead_letters",
     "order",
@@ -20,6 +22,7 @@ TOPICS = (
     "worker",
     "broker_restart",
     "connection_loss",
+    "broker_silence",
     "introspection",
     "limits",
 )

@@ -22,7 +22,7 @@ _DEADLINE_SECONDS = 2.0
 Case = Callable[..., Coroutine[Any, Any, None]]
 
 RED: list[tuple[type[MemoryBroker] | type[MemoryAdapter], Case]] = [
-    (broken.AcksOnNack, tests.TestLeases.test_b6_a_nacked_message_comes_again_as_the_next_attempt),
+    (broken.AcksOnNack, tests.TestGivingBack.test_b6_a_nacked_message_comes_again_as_the_next_attempt),
     (
         broken.IgnoresTheCustomer,
         tests.TestPublishReceive.test_a1_what_was_published_before_any_consumer_arrives_whole,
@@ -33,16 +33,16 @@ RED: list[tuple[type[MemoryBroker] | type[MemoryAdapter], Case]] = [
     (broken.NeverExpires, tests.TestCrashAndExpiry.test_c1_an_expired_lease_goes_to_another),
     (broken.ExpiresEarly, tests.TestCrashAndExpiry.test_c1_an_expired_lease_goes_to_another),
     (broken.ForgetsAttempts, tests.TestAttempts.test_d9_attempts_are_counted_for_each_message_alone),
-    (broken.CountsReleases, tests.TestLeases.test_b11_release_keeps_the_attempts_before_it),
-    (broken.ReleasesToTheTail, tests.TestLeases.test_b11_release_restores_place_and_attempt),
+    (broken.CountsReleases, tests.TestGivingBack.test_b11_release_keeps_the_attempts_before_it),
+    (broken.ReleasesToTheTail, tests.TestGivingBack.test_b11_release_restores_place_and_attempt),
     (broken.LeaksCustomers, tests.TestIntrospection.test_j2_nothing_stays_but_what_is_documented),
     (broken.LosesWhenMany, tests.TestLimits.test_k1_ten_thousand_at_once),
     (broken.GrantsWithEachReceive, tests.TestFairnessBound.test_f12_fairness_outlives_the_dispatchers),
     (broken.KeepsCredit, tests.TestFairness.test_f6_idle_time_earns_no_credit),
     (broken.IgnoresWeights, tests.TestFairness.test_f4_weights_are_shares),
     (broken.IgnoresCosts, tests.TestFairness.test_f16_the_wait_of_a_newcomer_is_bounded),
-    (broken.RecoveredGoFirst, tests.TestCrashAndExpiry.test_c10_recovered_messages_are_shared_fairly),
-    (broken.DelaysWholeCustomers, tests.TestLeases.test_b7_a_delayed_nack_waits_and_holds_nobody_up),
+    (broken.RecoveredGoFirst, tests.TestConsumerDeath.test_c10_recovered_messages_are_shared_fairly),
+    (broken.DelaysWholeCustomers, tests.TestGivingBack.test_b7_a_delayed_nack_waits_and_holds_nobody_up),
     (broken.ForgetsKeys, tests.TestDedup.test_a8_the_same_key_is_stored_once),
     (broken.MixesKeys, tests.TestDedup.test_a8_another_customer_or_key_is_another_message),
     (broken.Oversleeps, tests.TestLeases.test_b2_a_waiting_receive_wakes_up),
