@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
 from broker_core import Message
 from broker_core.conformance.consuming import assert_backlog
 from broker_core.conformance.polling import Deadline
+from tests.service.command_line import PROGRAM
 from tests.service.work_run import Workplace
 
 SLOW = "work_handlers:slow"
+# Runs a command in a terminal of its own, which is there as long as this program is.
+IN_TERMINAL = """
+import os, pty, signal, sys, time
+signal.signal(signal.SIGHUP, signal.{hang_up})
+standard_error = os.dup(2)
+pid, terminal = pty.fork()
+if pid == 0:
+    os.dup2(standard_error, 2)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.write(2, b"process %d\\n" % pid)
+time.sleep(600)
+"""
 
 
 def gone(pid: int) -> bool:
@@ -85,6 +99,24 @@ async def test_a_killed_supervisor_takes_its_processes_along(
         everyone = {*pids, *(line["pid"] for line in begun)}
         assert len(everyone) == 4
         await deadline.until(lambda: all(gone(pid) for pid in everyone), "the end of all processes")
+
+
+@pytest.mark.parametrize(("hang_up", "ends"), [("SIG_DFL", True), ("SIG_IGN", False)])
+async def test_it_ends_with_its_terminal_unless_that_is_to_be_outlived(
+    workplace: Workplace, deadline: Deadline, hang_up: str, ends: bool
+) -> None:
+    program = (sys.executable, "-c", IN_TERMINAL.format(hang_up=hang_up), *PROGRAM)
+    with workplace.working(SLOW, "--processes", "1", "--log-format", "json", program=program) as run:
+        await run.until_ready(1, deadline)
+        supervisor = int(run.texts[0].split()[1])
+        run.other_pids.append(supervisor)
+        run.process.kill()  # and with it the terminal
+        if not ends:
+            await run.until_logged("all worker processes are new", deadline)
+            os.kill(supervisor, signal.SIGTERM)
+        (line,) = await run.until_logged("ending gracefully", deadline)
+        assert line["signal"] == ("SIGHUP" if ends else "SIGTERM")
+    assert all(gone(pid) for pid in run.ready_pids())
 
 
 async def test_it_waits_for_a_broker_that_is_away_and_can_be_ended_meanwhile(

@@ -11,7 +11,11 @@ import pytest
 from broker_core import Message
 from broker_core.conformance.consuming import assert_backlog
 from broker_core.conformance.polling import Deadline
-from fair_dispatcher.work.slot import pause_seconds
+from fair_dispatcher.work.child import Child
+from fair_dispatcher.work.crew import Crew
+from fair_dispatcher.work.options import WorkOptions
+from fair_dispatcher.work.slot import Slot, pause_seconds
+from fair_dispatcher.work.spawning import spawn
 from tests.service.work_run import HANDLERS, Workplace, WorkRun
 
 WITH_HANDLERS = {"PYTHONPATH": str(HANDLERS)}
@@ -125,3 +129,45 @@ async def test_new_code_that_cannot_be_imported_leaves_the_old_processes_at_work
     assert "nothing_like_that" in line["reason"]
     assert "versioned.py, line 1" in line["reason"]
     assert {line["pid"] for line in handled} == set(pids) == set(run.ready_pids())
+
+
+class ReluctantCrew(Crew):
+    """On a machine that has no room for another process at first."""
+
+    def __init__(self) -> None:
+        super().__init__(WorkOptions(handler="a:b", processes=1))
+        self.refusals = 2
+        self.started = asyncio.Event()
+
+    async def start(self, number: int) -> Child:
+        if self.refusals:
+            self.refusals -= 1
+            raise BlockingIOError("no more processes")
+        self.started.set()
+        return await super().start(number)
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again() -> None:
+    crew = ReluctantCrew()
+    keeping = asyncio.create_task(Slot(1, crew).keep())
+    async with asyncio.timeout(20):
+        await crew.started.wait()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    assert keeping.cancelled()
+    await crew.end(asyncio.Event())
+
+
+@pytest.mark.parametrize("module", ["process", "handler_process"])
+async def test_a_process_ends_when_its_line_to_the_parent_ends(module: str) -> None:
+    # As where the parent's death isn't told otherwise.
+    options = WorkOptions(
+        handler="tests.service.work_handlers:slow_sync",
+        processes=1,
+        broker="redis",
+        url="redis://127.0.0.1:1",
+    )
+    spawned = await spawn(f"fair_dispatcher.work.{module}", 1, options)
+    spawned.writer.close()
+    async with asyncio.timeout(20):
+        await spawned.process.wait()

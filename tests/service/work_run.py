@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,16 @@ Line = dict[str, Any]
 
 
 class WorkRun:
-    """A supervisor with its processes. lines: of the log; texts: what else was on the standard error."""
+    """A supervisor with its processes.
+
+    lines: of the log; texts: what else was on the standard error; other_pids: to be killed too if need be.
+    """
 
     def __init__(self, process: subprocess.Popen[str], records: Path) -> None:
         self.process = process
         self.lines: list[Line] = []
         self.texts: list[str] = []
+        self.other_pids: list[int] = []
         self._records = records
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -75,22 +80,30 @@ class WorkRun:
     async def ended(self, deadline: Deadline) -> int:
         """Wait until the supervisor has ended, and return its exit code."""
         await deadline.until(lambda: self.process.poll() is not None, "the end of the supervisor")
-        self.join()
+        self._reading.join(deadline.remaining)
         assert self.process.returncode is not None
         return self.process.returncode
 
-    def join(self) -> None:
-        """Wait for the end of the log, which comes when all processes have ended."""
+    def end(self) -> None:
+        """Kill the supervisor, and expect all its processes to end by that."""
+        self.process.kill()
+        self.process.wait()
         self._reading.join(_LOG_SECONDS)
-        assert not self._reading.is_alive(), "a process is left"
+        if left := self._reading.is_alive():  # the log ends when nobody can write to it any more
+            for pid in {*self.ready_pids(), *self.other_pids}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._reading.join(_LOG_SECONDS)
+        assert not left, "processes were left"
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for text in self.process.stderr:
-            try:
-                self.lines.append(json.loads(text))
-            except ValueError:
-                self.texts.append(text.rstrip("\n"))
+        with self.process.stderr as log:
+            for text in log:
+                try:
+                    self.lines.append(json.loads(text))
+                except ValueError:
+                    self.texts.append(text.rstrip("\n"))
 
 
 @dataclass(frozen=True)
@@ -112,25 +125,22 @@ class Workplace:
         *options: str,
         folder: Path = HANDLERS,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = PROGRAM,
     ) -> Iterator[WorkRun]:
         """Start `fairdispatch work` in that folder; what is left of it at the end is killed."""
         own = {"BROKER": "redis", "REDIS_URL": self.url, "RECORD_FILE": str(self.records)}
         # A file that changes within a second keeps its compiled form otherwise.
         own["PYTHONDONTWRITEBYTECODE"] = "1"
         process = subprocess.Popen(
-            [*PROGRAM, "work", "--handler", handler, "--namespace", self.namespace, *options],
+            [*program, "work", "--handler", handler, "--namespace", self.namespace, *options],
             env=plain_environment() | own | dict(environment or {}),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert process.stderr is not None
-        with process.stderr:
-            run = WorkRun(process, self.records)
-            try:
-                yield run
-            finally:
-                process.kill()
-                process.wait()
-                run.join()
+        run = WorkRun(process, self.records)
+        try:
+            yield run
+        finally:
+            run.end()

@@ -18,6 +18,9 @@ from fair_dispatcher.work.supervisor import Supervisor
 
 app = typer.Typer()
 
+# Less would be told of any machine that is busy.
+LEAST_BLOCKED_SECONDS = 0.05
+
 EXIT_CODES = {
     0: "ended by SIGTERM or Ctrl-C, and every process ended gracefully",
     1: "a process had to be killed or failed at the end, or the broker refuses us",
@@ -61,7 +64,9 @@ def work(
     blocked_after: Annotated[
         float,
         typer.Option(
-            min=0, max=3600, help="Seconds of a blocked event loop before the log says so; 0: never."
+            min=0,
+            max=3600,
+            help="Seconds for which the event loop may stand still, 0.05 or more; the log says so then. 0: any.",
         ),
     ] = 0.5,
     log_format: Annotated[
@@ -81,6 +86,8 @@ def work(
     The log goes to the standard error.
     """
     with exit_codes():
+        if 0 < blocked_after < LEAST_BLOCKED_SECONDS:
+            raise typer.BadParameter(f"0, or at least {LEAST_BLOCKED_SECONDS}", param_hint="--blocked-after")
         Target(broker, url, namespace).dispatcher()  # connects to nothing, but refuses wrong settings
         options = WorkOptions(
             handler=handler,

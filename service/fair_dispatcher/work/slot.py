@@ -42,6 +42,7 @@ class Slot:
         self._crew = crew
         self._roll_wanted = asyncio.Event()
         self._rolled: asyncio.Future[bool] | None = None
+        self._failures = 0
 
     async def keep(self) -> None:
         """Go on until cancelled, which leaves the process alone.
@@ -49,25 +50,34 @@ class Slot:
         Raises ConfigurationError, or BrokerUnavailable that isn't retryable, when the process can't work,
         and no other process does.
         """
-        child = await self._crew.start(self._number)
-        failures = 0
+        child = await self._start()
         while True:
             if not await self._ends(child):
                 child = await self._swap(child)
                 continue
-            failures = 1 if child.ready_seconds >= _HEALTHY_SECONDS else failures + 1
+            if child.ready_seconds >= _HEALTHY_SECONDS:
+                self._failures = 0
             if child.failure is not None:
                 if not self._crew.at_work:
                     raise child.failure
                 _log.error("worker process can't work", process=self._number, reason=str(child.failure))
-            await self._pause(failures)
-            child = await self._crew.start(self._number)
+            await self._pause()
+            child = await self._start()
 
     async def roll(self) -> bool:
         """Have a new process take over; False if it doesn't get ready, and the old one stays."""
         self._rolled = asyncio.get_running_loop().create_future()
         self._roll_wanted.set()
         return await self._rolled
+
+    async def _start(self) -> Child:
+        """Start a process, as soon as the machine lets us."""
+        while True:
+            try:
+                return await self._crew.start(self._number)
+            except OSError as error:
+                _log.error("worker process can't be started", process=self._number, reason=str(error))
+            await self._pause()
 
     async def _ends(self, child: Child) -> bool:
         """Wait until the process ends, or until another is to take over: False."""
@@ -80,30 +90,37 @@ class Slot:
             ended.cancel()
             rolling.cancel()
 
-    async def _pause(self, failures: int) -> None:
+    async def _pause(self) -> None:
+        self._failures += 1
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause_seconds(failures, is_last=not self._crew.staffed)):
+            async with asyncio.timeout(pause_seconds(self._failures, is_last=not self._crew.staffed)):
                 await self._roll_wanted.wait()
+                self._roll_wanted.clear()
                 self._conclude_roll(True)  # whatever starts now is new
 
     async def _swap(self, old: Child) -> Child:
         """Start another process, and retire the old one once that is ready; return the one that stays."""
-        new = await self._crew.start(self._number)
+        self._roll_wanted.clear()
+        try:
+            new = await self._crew.start(self._number)
+        except OSError as error:
+            self._call_off_roll(str(error))
+            return old
         ready = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_SECONDS):
                 ready = await new.becomes_ready()
         if not ready:
-            reason = "it isn't ready in time" if new.failure is None else str(new.failure)
-            _log.error("the new worker process can't take over", process=self._number, reason=reason)
+            self._call_off_roll("it doesn't get ready" if new.failure is None else str(new.failure))
             new.kill()
-            self._conclude_roll(False)
             return old
         self._crew.retire(old).add_done_callback(lambda _: self._conclude_roll(True))
-        self._roll_wanted.clear()
         return new
 
+    def _call_off_roll(self, reason: str) -> None:
+        _log.error("the new worker process can't take over", process=self._number, reason=reason)
+        self._conclude_roll(False)
+
     def _conclude_roll(self, done: bool) -> None:
-        self._roll_wanted.clear()
         if self._rolled is not None and not self._rolled.done():
             self._rolled.set_result(done)
