@@ -82,20 +82,21 @@ class Publisher:
             arguments += (message.customer, message.cost, message.id or b"", data)
         # With a key on every message the server recognises what it has stored already.
         harmless = self._half_window_ms > 0 and all(message.id is not None for _, message, _ in chunk)
+        pauses_seconds = iter(PAUSES_SECONDS)
         lost: AnswerLost | None = None
-        for pause_seconds in (*PAUSES_SECONDS, None):
+        while True:
             try:
                 return list(await self._server.run("publish", shard, *arguments))
             except DispatcherError as error:
                 lost = error if isinstance(error, AnswerLost) else lost
                 repeatable = isinstance(error, NotSent) or (isinstance(error, AnswerLost) and harmless)
+                pause_seconds = next(pauses_seconds, None)
                 if pause_seconds is None or not (repeatable and error.retryable):
                     if lost is None:
                         raise
                     # That call may have stored them, whatever came of the later ones.
                     raise lost from lost.__cause__
-                await asyncio.sleep(pause_seconds)
-        raise AssertionError("unreachable")
+            await asyncio.sleep(pause_seconds)
 
 
 def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:
