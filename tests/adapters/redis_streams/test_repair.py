@@ -38,3 +38,16 @@ async def test_a_customer_that_stands_in_the_ring_twice(
         got += deliveries
     assert [delivery.message.payload for delivery in got] == [b"%d" % number for number in range(30)]
     assert await client.exists(f"{{{namespace}:0}}:ring") == 0
+
+
+async def test_a_ring_that_is_lost_in_the_middle_of_a_visit(
+    dispatcher: FairDispatcher, client: Redis, namespace: str
+) -> None:
+    await dispatcher.publish([Message("a", b"%d" % number) for number in range(20)])
+    assert len(await dispatcher.receive(3)) == 3
+    await client.delete(f"{{{namespace}:0}}:ring", f"{{{namespace}:0}}:deficit")
+    await dispatcher.publish(Message("a", b"20"))
+    got = []
+    while deliveries := await dispatcher.receive(7):
+        got += deliveries
+    assert [delivery.message.payload for delivery in got] == [b"%d" % number for number in range(3, 21)]

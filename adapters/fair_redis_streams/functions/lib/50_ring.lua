@@ -71,7 +71,11 @@ end
 
 -- Begins a visit, or goes on with it: returns what it may spend. `stored` is the customer's field in :deficit.
 local function enter(s, schedule, stored, grant)
-  if schedule.visiting then return (split_deficit(stored, schedule.skipped)) end
+  if schedule.visiting then
+    local left = split_deficit(stored, schedule.skipped)
+    -- Nothing is left only when the ring was mended in between: then a visit begins.
+    if left > 0 then return left end
+  end
   if schedule.fruitless > 0 and schedule.fruitless >= redis.call('LLEN', s.ring) then
     -- A whole round in which nobody could pay: go to the first one in which somebody can.
     schedule.skipped = schedule.skipped + schedule.least - 1
