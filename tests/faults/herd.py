@@ -52,6 +52,18 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
+    def suspend(self) -> None:
+        """Let it hang."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.send(signal.SIGCONT)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM; `ended` waits for the end."""
+        self.send(signal.SIGTERM)
+
     async def ended(self) -> int:
         """Wait for its end and return the exit code, negative for a signal."""
         async with asyncio.timeout(_STOP_SECONDS):
@@ -114,8 +126,8 @@ class Herd:
         if keepers:
             await asyncio.wait(keepers)
         for child in self._children.values():
-            child.send(signal.SIGCONT)
-            child.send(signal.SIGTERM)
+            child.resume()
+            child.ask_to_end()
         try:
             for child in self._children.values():
                 end = await child.ended()

@@ -47,9 +47,9 @@ async def kill_processes(scene: Scene, chance: random.Random) -> None:
 async def suspend_process(scene: Scene, chance: random.Random) -> None:
     """A publisher or a consumer hangs for longer than its leases last, and goes on as if nothing had been."""
     for child in chance.sample(scene.processes, min(len(scene.processes), 1)):
-        child.send(signal.SIGSTOP)
+        child.suspend()
         await asyncio.sleep(_moment(chance, 2.5 * scene.settings["lease_seconds"]))
-        child.send(signal.SIGCONT)
+        child.resume()
 
 
 async def cut(scene: Scene, _: random.Random) -> None:

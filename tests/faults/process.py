@@ -35,10 +35,10 @@ class Task:
     """What such a process does.
 
     target: arguments of open_dispatcher. behaviour: publish (at a rate), work (a Worker whose handler has
-    moods), stall_before and stall_after (a Worker that hangs for ever before, or after, it has had its
-    effect), fragile (a Worker that is killed by messages of the customer "poison", and whose handler runs
-    out of memory with those of "glutton"). folder: for the history `<actor>.history`, the file `effects`
-    with key and attempt of each effect, and the file `stalled` as a sign.
+    moods), stall_before and stall_after (a Worker that hangs for ever before, or after, its first effect,
+    unless another has), fragile (a Worker that is killed by messages of the customer "poison", and whose
+    handler runs out of memory with those of "glutton"). folder: for the history `<actor>.history`, the file
+    `effects` with key and attempt of each effect, and the file `stalled` as a sign.
     """
 
     target: dict[str, Any]
@@ -95,7 +95,10 @@ class Handler:
             raise MemoryError
 
     async def _stall(self) -> None:
-        (self._folder / "stalled").touch()
+        try:
+            (self._folder / "stalled").touch(exist_ok=False)
+        except FileExistsError:
+            return
         await asyncio.Event().wait()
 
 
