@@ -26,8 +26,6 @@ from broker_core.dispatcher import FairDispatcher
 from broker_core.errors import BrokerUnavailable, DispatcherError, PublishFailed
 from broker_core.model import Message
 
-LONG_LEASE_SECONDS = 300.0
-
 
 @requires("proxy")
 class TestBrokerSilence:
@@ -115,6 +113,7 @@ class TestBrokerSilence:
         delivery = await again_and_again(lambda: one(dispatcher, deadline), deadline)
         assert delivery.attempt == 1
 
+    @requires("credentials")
     async def test_i4_a_wrong_password_is_final(self, harness: Harness, namespace: str) -> None:
         """open with wrong credentials raises an error that isn't retryable and tells no secret."""
         dispatcher = harness.unauthorised(namespace)

@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
+import pytest
+
 from broker_core.conformance.consuming import (
     assert_backlog,
     collect,
@@ -64,6 +66,7 @@ class TestConnectionLoss:
         assert await settle_stubbornly(lambda: consumer.ack(held), deadline)
         await assert_backlog(consumer)
 
+    @pytest.mark.parametrize("size_bytes", [1, 30, 5_000, 25_000])
     async def test_i2_a_cut_in_the_middle_of_a_reply(
         self, harness: Harness, namespace: str, deadline: Deadline, size_bytes: int
     ) -> None:
@@ -139,6 +142,7 @@ class TestConnectionLoss:
             await other.purge_dead_letters(state)
         await assert_backlog(other)
 
+    @requires("dedup")
     async def test_i2_cuts_again_and_again_lose_nothing(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size
     ) -> None:

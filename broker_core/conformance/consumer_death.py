@@ -19,6 +19,7 @@ from broker_core.conformance.consuming import (
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.recorder import Recorder
+from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
 from broker_core.model import Message
 
@@ -26,6 +27,7 @@ from broker_core.model import Message
 class TestConsumerDeath:
     """Crashed, killed, suspended and closed consumers."""
 
+    @requires("processes")
     async def test_c2_a_killed_worker_loses_nothing(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -56,6 +58,7 @@ class TestConsumerDeath:
         assert received >= taken - {told.id for told in acker.received}, "what the holder held was lost"
         assert not recorder.duplicates
 
+    @requires("processes", "lease_enforced_by")
     async def test_c2_a_suspended_worker_is_replaced_and_fenced(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -100,6 +103,7 @@ class TestConsumerDeath:
         assert "expire" in dead.reason
         await assert_backlog(dispatcher, dead=1)
 
+    @requires("processes")
     async def test_c5_a_message_that_kills_its_process_is_buried(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

@@ -20,6 +20,7 @@ from broker_core.conformance.consuming import (
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.recorder import Recorder
+from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
 from broker_core.model import Delivery, Message
 
@@ -52,6 +53,7 @@ class TestLeases:
         assert 0.3 <= time.monotonic() - before <= 1.5
         assert time.process_time() - worked_before < 0.06, "receive spins while it waits"
 
+    @requires("proxy")
     async def test_b2_waiting_sends_next_to_nothing(self, harness: Harness, namespace: str) -> None:
         """Three consumers that wait do not poll the broker."""
         proxy = await harness.proxy()
