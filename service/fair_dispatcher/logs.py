@@ -82,9 +82,7 @@ def _rendering(log_format: LogFormat, *, colours: bool) -> Sequence[Processor]:
     # Tracebacks are plain: prettier ones show local variables, and these hold payloads.
     if log_format == "console":
         return [
-            structlog.dev.ConsoleRenderer(
-                colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-            )
+            structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
         ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
 
