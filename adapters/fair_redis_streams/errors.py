@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from redis import exceptions
 
 from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError, Unsupported
@@ -43,7 +45,21 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
         error, (exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
     ):
         return Unsupported("this Redis is a cluster node: the adapter works with a single primary")
+    if _is_distrust(error):
+        return BrokerUnavailable(
+            "Redis' certificate is not valid, or its issuer not trusted here: see ssl_ca_certs in REDIS_URL",
+            retryable=False,
+        )
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)):
         return BrokerUnavailable(f"Redis can't be reached or doesn't answer in time ({type(error).__name__})")
     passing = code_of(error) in _PASSING_CODES
     return BrokerUnavailable(f"Redis refused a command: {error}", retryable=passing)
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    # redis-py raises an error of its own and keeps this one as its context.
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -90,7 +90,7 @@ class LocalRedis:
         """Start on a free port and wait until it serves; another try if the port was taken meanwhile."""
         atexit.register(self.stop)
         for _ in range(_START_ATTEMPTS):
-            self.port = _free_port()
+            self.port = free_port()
             self.launch()
             if self._wait_until_it_answers():
                 self.version = reported_version(self.host, self.port)
@@ -149,7 +149,8 @@ class LocalRedis:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((LocalRedis.host, 0))
         return int(probe.getsockname()[1])
