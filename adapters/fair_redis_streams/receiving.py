@@ -14,6 +14,7 @@ from fair_redis_streams.connection import NotSent
 from fair_redis_streams.receipts import Tokens
 from fair_redis_streams.server import Server
 from fair_redis_streams.settings import RedisStreamsSettings
+from fair_redis_streams.shards import ShardTurns
 from fair_redis_streams.wake import WakeListener
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Receiver:
         self._shards = shards
         self._settings = settings
         self._tokens = Tokens()
-        self._next_shard = 0
+        self._turns = ShardTurns(shards)
         self._revoking: set[asyncio.Task[None]] = set()
         self._limits = (
             settings.quantum,
@@ -69,15 +70,14 @@ class Receiver:
     async def _look(self, max_messages: int, *, waits: bool) -> tuple[list[Delivery], float | None]:
         """Ask each shard once; also tell in how many seconds something is due (None: nothing is)."""
         first_due: float | None = None
-        for _ in range(self._shards):
-            shard = self._next_shard
-            self._next_shard = (shard + 1) % self._shards
+        for shard in self._turns.order():
             while True:
                 deliveries, due_ms = await self._take(shard, min(max_messages, MOST_MESSAGES_PER_CALL), waits)
                 if deliveries:
                     return deliveries, None
                 if due_ms != 0:
                     break
+            self._turns.had_nothing(shard)
             if due_ms > 0 and (first_due is None or due_ms / 1000 < first_due):
                 # A millisecond more, since the server's clock has no finer one.
                 first_due = (due_ms + 1) / 1000
@@ -104,10 +104,11 @@ class Receiver:
         except (DispatcherError, asyncio.CancelledError):
             self._revoke(shard, token)
             raise
-        deadline_ms, due_ms = answer[0], answer[1]
-        if len(answer) == 2:
+        deadline_ms, due_ms, customers = answer[:3]
+        if len(answer) == 3:
             return [], due_ms
         deliveries, undecodable = _deliveries(answer, shard, token, deadline_ms)
+        self._turns.took(shard, deliveries, customers)
         if undecodable:
             await self._bury(shard, token, undecodable)
         return deliveries, 0
@@ -160,7 +161,7 @@ def _deliveries(
     undecodable: list[bytes] = []
     start = f"{shard}.{token}."
     end = f"-{shard}"
-    for at in range(2, len(answer), 2):
+    for at in range(3, len(answer), 2):
         ref = answer[at].decode()
         entry_id, _, customer = ref.partition(":")
         attempt, cost, data = answer[at + 1].split(b":", 2)

@@ -3,8 +3,8 @@
 -- A token that was given up gets nothing. Bounded work: see `when to look again`.
 -- ARGV: token, lease (ms), most messages, quantum, most bytes, max attempts, retention of dead letters (ms),
 --   1 if the caller waits when nothing comes.
--- Returns: deadline (ms), then when to look again (ms from now, 0: at once, -1: nothing is due), then ref and
---   record of each message.
+-- Returns: deadline (ms), when to look again (ms from now, 0: at once, -1: nothing is due), how many customers
+--   stood in the ring, then ref and record of each message.
 --
 -- It works in passes over the next customers of the ring. A pass looks at all of them first, then writes:
 -- the leases before the messages leave their old place, the ring at last. So an error in between can leave
@@ -209,13 +209,13 @@ end
 
 operation('receive', { 'allow-oom' }, function(s, args)
   local token = args[1]
-  if redis.call('ZSCORE', s.void, token) then return { 0, -1 } end
+  if redis.call('ZSCORE', s.void, token) then return { 0, -1, 0 } end
   local more = sweep(s, tonumber(args[6]), tonumber(args[7]))
   join_all(s)
   local deadline = s.now + tonumber(args[2])
   local call = {
     token = token, deadline = deadline, most = tonumber(args[3]), quantum = tonumber(args[4]),
-    most_bytes = tonumber(args[5]), taken = 0, bytes = 0, reply = { deadline, -1 },
+    most_bytes = tonumber(args[5]), taken = 0, bytes = 0, reply = { deadline, -1, redis.call('LLEN', s.ring) },
     schedule = load_schedule(s),
     some_paused = redis.call('EXISTS', s.paused) == 1,
     some_weights = redis.call('EXISTS', s.weights) == 1,
