@@ -94,7 +94,7 @@ async def test_the_fields_to_watch_exist(client: Redis) -> None:
 
 
 async def test_the_settings_are_accepted(client: Redis) -> None:
-    for line in block("conf", "maxmemory").splitlines():
+    for line in [*block("conf", "maxmemory").splitlines(), *block("conf", "repl-").splitlines()]:
         name, value = line.split()
         before = str((await client.config_get(name))[name])
         try:

@@ -1,0 +1,66 @@
+"""Measures what messages write to the append-only file, and so to replicas: `python -m bench.redis_writes`.
+
+Prints a table in Markdown: bytes for each message, by verb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated
+
+import redis.asyncio
+import typer
+
+from bench import servers, traffic
+from bench.redis_memory import head, publish, row
+from broker_core import Delivery, FairDispatcher, open_dispatcher
+
+CUSTOMERS = 1_000
+CASES = (("in batches of 100", 100, False), ("… with a `Message.id`", 100, True), ("one at a time", 1, False))
+
+
+async def measure(url: str, batch: int, ids: bool) -> list[float]:
+    """Return the bytes that publish, receive and ack write for a message, and their sum."""
+    async with (
+        redis.asyncio.Redis.from_url(url) as client,
+        open_dispatcher("redis", url, namespace=traffic.NAMESPACE) as dispatcher,
+    ):
+        await publish(dispatcher, 1, 1, traffic.PAYLOAD)
+        await dispatcher.ack(await dispatcher.receive(1))
+        sizes = [await _size(client)]
+        total = await publish(dispatcher, CUSTOMERS, 20 if batch > 1 else 2, traffic.PAYLOAD, ids=ids)
+        sizes.append(await _size(client))
+        held = await _receive_all(dispatcher, batch)
+        sizes.append(await _size(client))
+        for deliveries in held:
+            await dispatcher.ack(deliveries)
+        sizes.append(await _size(client))
+    parts = [(after - before) / total for before, after in pairwise(sizes)]
+    return [*parts, sum(parts)]
+
+
+async def _receive_all(dispatcher: FairDispatcher, batch: int) -> list[Sequence[Delivery]]:
+    held: list[Sequence[Delivery]] = []
+    while deliveries := await dispatcher.receive(batch):
+        held.append(deliveries)
+    return held
+
+
+async def _size(client: redis.asyncio.Redis) -> int:
+    info: dict[str, int] = await client.info("persistence")
+    return info["aof_current_size"]
+
+
+def main(server: Annotated[str, typer.Option(help="redis7 or valkey9.")] = "redis7") -> None:
+    """Measure and print."""
+    head("", ["publish", "receive", "ack", "in its life"])
+    settings = servers.ServerSettings(kind=server, append_only="everysec", node_bytes=512)
+    for title, batch, ids in CASES:
+        with servers.running(settings) as running:
+            row(title, asyncio.run(measure(running.url, batch, ids)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
