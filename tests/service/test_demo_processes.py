@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -117,13 +118,14 @@ def test_passwords_are_in_no_list_of_processes(redis7: LocalRedis) -> None:
     assert "secret" not in repr(replace(access, broker="other"))
 
 
-def test_they_end_with_a_demo_that_is_killed() -> None:
+def test_they_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
     """Whoever still runs holds the other end of this pipe."""
     demo = subprocess.Popen(
         [sys.executable, "-m", "fair_dispatcher", "demo"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name not in {"BROKER", "REDIS_URL"}},
+        env={name: value for name, value in os.environ.items() if name not in {"BROKER", "REDIS_URL"}}
+        | {"TMPDIR": str(tmp_path)},
         text=True,
     )
     assert demo.stdout is not None
