@@ -136,6 +136,7 @@ async def test_it_waits_for_a_broker_that_is_away_and_can_be_ended_meanwhile(
         ("work_handlers:record", ("--sync", "thread"), 2, "--sync is for handlers that aren't async"),
         ("work_handlers:record", ("--namespace", "a b"), 2, "namespace is 'a b'"),
         ("work_handlers:record", ("--processes", "0"), 2, "--processes"),
+        ("work_handlers:record", ("--blocked-after", "0.01"), 2, "--blocked-after"),
     ],
 )
 async def test_what_is_wrong_is_said_in_one_line(

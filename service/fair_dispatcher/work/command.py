@@ -66,7 +66,7 @@ def work(
         typer.Option(
             min=0,
             max=3600,
-            help="Seconds for which the event loop may stand still, 0.05 or more; the log says so then. 0: any.",
+            help="Seconds, from 0.05, for which the event loop may stand still unsaid; 0: for ever.",
         ),
     ] = 0.5,
     log_format: Annotated[
