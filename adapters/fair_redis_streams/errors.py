@@ -19,6 +19,12 @@ _PASSING_CODES = (
     "LOADING",
     "READONLY",
 )
+# The code of an error with which a server function ended after a part of its work, see 90_operation.lua.
+_HALF_WAY = "HALFWAY"
+
+
+class HalfWay(BrokerUnavailable):
+    """The operation failed in the middle: a part of it may be done."""
 
 
 def code_of(error: BaseException) -> str:
@@ -52,6 +58,10 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
         )
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)):
         return BrokerUnavailable(f"Redis can't be reached or doesn't answer in time ({type(error).__name__})")
+    if code_of(error) == _HALF_WAY:
+        reason = str(error).removeprefix(f"{_HALF_WAY} ")
+        passing = reason.split(" ", 1)[0] in _PASSING_CODES
+        return HalfWay(f"Redis failed in the middle of an operation: {reason}", retryable=passing)
     passing = code_of(error) in _PASSING_CODES
     return BrokerUnavailable(f"Redis refused a command: {error}", retryable=passing)
 

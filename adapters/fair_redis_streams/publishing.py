@@ -10,6 +10,7 @@ from broker_core.adapter import OutcomeUnknown
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Message
 from fair_redis_streams.connection import AnswerLost, Argument, NotSent
+from fair_redis_streams.errors import HalfWay
 from fair_redis_streams.server import Server
 from fair_redis_streams.shards import shard_of
 
@@ -60,7 +61,7 @@ class Publisher:
     ) -> DispatcherError | None:
         try:
             ids = await self._call(shard, chunk)
-        except AnswerLost as error:
+        except (AnswerLost, HalfWay) as error:
             unknown = OutcomeUnknown(str(error))
             unknown.__cause__ = error.__cause__
             return _fail(chunk, outcomes, unknown)
