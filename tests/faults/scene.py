@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+import pytest
 from redis.asyncio import Redis
 
 from broker_core.conformance.polling import Deadline
@@ -50,6 +51,7 @@ class Scene:
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
     foreign: int = 0
     crashes: list[str] = field(default_factory=list)
+    owner: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
 
     @property
     def processes(self) -> list[Child]:
@@ -71,6 +73,12 @@ class Scene:
     def dispatcher(self, actor: str, *, through_proxy: bool = False) -> RecordedDispatcher:
         """Make a dispatcher that isn't open, recording into this process's history."""
         return RecordedDispatcher.to(self.target(through_proxy=through_proxy), self.history, actor)
+
+    def note_crash(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle what the event loop reports; a test that takes too long ends by that, wherever it is."""
+        self.crashes.append(f"{context}")
+        if isinstance(context.get("exception"), pytest.fail.Exception) and self.owner is not None:
+            self.owner.cancel()
 
     async def call(self, calling: Coroutine[Any, Any, T]) -> T:
         """Make a call that the nemesis may cancel, which is Interrupted then."""
@@ -114,14 +122,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, **settings: Any) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, *, appendfsync: Literal["always", "everysec"] = "always", **settings: Any
+) -> AsyncIterator[Scene]:
     """Set a scene with a server of its own; it must leave no connection, no task and no crash (I11)."""
-    server = LocalRedis(debian_redis(), appendfsync="always", options=WITH_USER)
+    server = LocalRedis(debian_redis(), appendfsync=appendfsync, options=WITH_USER)
     server.start()
     proxy = await TcpProxy(server.host, server.port).start()
     here = Scene(server, proxy, f"f{secrets.token_hex(4)}", settings, folder)
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: here.crashes.append(f"{context}"))
+    asyncio.get_running_loop().set_exception_handler(here.note_crash)
     try:
         yield here
         await proxy.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from broker_core.conformance.polling import Deadline
 from tests.faults.aftermath import look_and_clean, until_drained
@@ -22,7 +23,11 @@ NEIGHBOURS = [f"n{number}" for number in range(4)]
 async def test_messages_that_kill_their_process_or_eat_its_memory(
     redis7: object, tmp_path: Path, deadline: Deadline
 ) -> None:
-    settings = {"max_attempts": MAX_ATTEMPTS, "backoff_base": 0.05, "lease_seconds": LEASE_SECONDS}
+    settings: dict[str, Any] = {
+        "max_attempts": MAX_ATTEMPTS,
+        "backoff_base": 0.05,
+        "lease_seconds": LEASE_SECONDS,
+    }
     keys = [f"{name}/p/{number}" for number in range(50) for name in NEIGHBOURS]
     keys[20:20] = ["poison/p/0"]
     keys[60:60] = ["glutton/p/0"]

@@ -6,6 +6,7 @@ import asyncio
 import random
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,11 @@ async def test_a_random_mix_of_faults(
     with capsys.disabled():
         print(f"\nrandom mix of faults: --fault-seed {seed} --fault-seconds {seconds:g}")
     chance, calm = random.Random(seed), asyncio.Event()
-    settings = {"lease_seconds": LEASE_SECONDS, "max_attempts": MAX_ATTEMPTS, "dedup_window": 60.0}
+    settings: dict[str, Any] = {
+        "lease_seconds": LEASE_SECONDS,
+        "max_attempts": MAX_ATTEMPTS,
+        "dedup_window": 60.0,
+    }
     settings |= {"backoff_base": 0.05, "backoff_cap": 0.5}
     async with scene(tmp_path, **settings) as here:
         async with (
