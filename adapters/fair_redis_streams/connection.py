@@ -45,6 +45,7 @@ class Connections:
         self._pool = pool
         self._timeout_seconds = timeout_seconds
         self._owned = owned
+        self._closed = False
 
     @classmethod
     def to_url(cls, url: str, timeout_seconds: float, max_connections: int) -> Connections:
@@ -120,14 +121,15 @@ class Connections:
             clean = not isinstance(error, ReadOnlyError)
             raise
         finally:
-            if not clean:
-                # An answer may still come: the connection can't be used for anything else.
+            if not clean or self._closed:
+                # An answer may still come, or nobody else will close it.
                 await connection.disconnect(nowait=True)
             await self._pool.release(connection)
 
     async def close(self) -> None:
         """Disconnect, unless the pool is borrowed. Idempotent."""
         if self._owned:
+            self._closed = True
             await self._pool.disconnect()
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from broker_core.errors import ConfigurationError
 from fair_redis_streams import keys
 from fair_redis_streams.connection import Argument, Connections
-from fair_redis_streams.errors import to_dispatcher_error
+from fair_redis_streams.errors import code_of, to_dispatcher_error
 from fair_redis_streams.library import library
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,12 @@ class Server:
         try:
             return await self._connections.call("FCALL", function, 1, meta, *arguments)
         except ResponseError as error:
-            if type(error) is not ResponseError or not await self.load_missing():
+            # What a function of ours fails with has a code: without one the server may not have had it.
+            # By now it may be there, loaded by somebody else.
+            if type(error) is not ResponseError or code_of(error) not in ("", "ERR"):
                 self._suspect(error)
                 raise to_dispatcher_error(error) from error
+            await self.load_missing()
         try:
             return await self._connections.call("FCALL", function, 1, meta, *arguments)
         except ResponseError as error:
