@@ -1,0 +1,1 @@
+"""FairDispatcher over Kafka: a partition per customer."""

@@ -1,0 +1,1 @@
+"""FairDispatcher over RabbitMQ: a queue per customer."""
