@@ -13,8 +13,9 @@ from typing import Any, Self
 from broker_core import checks
 from broker_core.adapter import BrokerAdapter, Capabilities, OutcomeUnknown, Settlement, Verb
 from broker_core.errors import Closed, ConfigurationError, DispatcherError, LeaseLost, PublishFailed
+from broker_core.installed import adapter_names
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
-from broker_core.registry import adapter_names, find_adapter
+from broker_core.registry import find_adapter
 from broker_core.settings import BROKER_VARIABLE, DispatcherSettings
 
 Deliveries = Delivery | str | Iterable[Delivery | str]

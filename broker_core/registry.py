@@ -1,4 +1,4 @@
-"""Finds adapters by name among the installed packages, without knowing any."""
+"""Loads an adapter by its name, without knowing any."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from importlib.metadata import entry_points
 
 from broker_core.adapter import BrokerAdapter
 from broker_core.errors import ConfigurationError
-
-ENTRY_POINT_GROUP = "fair_dispatcher.adapters"
-
-
-def adapter_names() -> list[str]:
-    """Name the installed adapters, sorted."""
-    return sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)})
+from broker_core.installed import ENTRY_POINT_GROUP, adapter_names
 
 
 def find_adapter(name: str) -> type[BrokerAdapter]:

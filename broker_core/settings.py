@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker_core.errors import ConfigurationError
+from broker_core.installed import adapter_names
 
 ENV_PREFIX = "FAIRDISPATCH_"
 BROKER_VARIABLE = "BROKER"
@@ -23,7 +24,9 @@ Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400)]
 class DispatcherSettings(BaseSettings):
     """What every adapter understands. In the environment each is `FAIRDISPATCH_` and its name in capitals.
 
-    All times are seconds. An adapter adds its own fields in a subclass.
+    All times are seconds. An adapter adds its own fields in a subclass, read from variables that begin with
+    `FAIRDISPATCH_` and the adapter's name in capitals, so that switching the broker needs no other change:
+    variables of adapters that aren't in use are passed over.
     """
 
     model_config = SettingsConfigDict(
@@ -72,8 +75,6 @@ class DispatcherSettings(BaseSettings):
 def variables_of(name: str, field: FieldInfo) -> list[str]:
     """Name the environment variables that a field is read from, the preferred one first."""
     alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return [choice for choice in alias.choices if isinstance(choice, str) and choice != name]
     if isinstance(alias, str):
         return [alias]
     return [ENV_PREFIX + name.upper()]
@@ -87,9 +88,14 @@ def refuse_unknown_arguments(arguments: Mapping[str, object], known: Iterable[st
 
 
 def refuse_unknown_variables(known: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
-    """Raise ConfigurationError for a `FAIRDISPATCH_…` that is none of `known`, with the nearest one."""
+    """Raise ConfigurationError for a `FAIRDISPATCH_…` that is none of `known`, with the nearest one.
+
+    Those of installed adapters that `known` doesn't belong to may be set; they wait for their broker.
+    """
+    prefixes = [f"{ENV_PREFIX}{name.upper()}_" for name in adapter_names()]
+    others = tuple(prefix for prefix in prefixes if not any(name.startswith(prefix) for name in known))
     for variable in environment:
-        if variable.startswith(ENV_PREFIX) and variable not in known:
+        if variable.startswith(ENV_PREFIX) and variable not in known and not variable.startswith(others):
             raise ConfigurationError(
                 f"the environment variable {variable} is not known{_nearest(variable, known)}"
             )

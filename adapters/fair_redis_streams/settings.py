@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from broker_core.settings import DispatcherSettings
 
@@ -12,16 +12,27 @@ class RedisStreamsSettings(DispatcherSettings):
 
     url: SecretStr | None = Field(
         None,
-        validation_alias=AliasChoices("url", "REDIS_URL"),
+        validation_alias="REDIS_URL",
         description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path, embedded:[folder]",
     )
     shards: int | None = Field(
         None,
+        validation_alias="FAIRDISPATCH_REDIS_SHARDS",
         ge=1,
         le=1024,
         description="shards of the namespace, fixed when it is created; unset: what it has, 1 for a new one",
     )
     timeout_seconds: float = Field(
-        5.0, ge=0.05, le=300, description="longest wait for a connection and for an answer of the server"
+        5.0,
+        validation_alias="FAIRDISPATCH_REDIS_TIMEOUT_SECONDS",
+        ge=0.05,
+        le=300,
+        description="longest wait for a connection and for an answer of the server",
     )
-    max_connections: int = Field(16, ge=2, le=10_000, description="most connections of one dispatcher")
+    max_connections: int = Field(
+        16,
+        validation_alias="FAIRDISPATCH_REDIS_MAX_CONNECTIONS",
+        ge=2,
+        le=10_000,
+        description="most connections of one dispatcher",
+    )

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from broker_core import Message, open_dispatcher
-from broker_core.registry import adapter_names
+from broker_core.installed import adapter_names
 from fair_dispatcher.cli import app
 from scripts.docs import command_line
 from tests.servers.redis_local import LocalRedis

@@ -4,21 +4,21 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from broker_core import registry
+from broker_core import installed, registry
 from broker_core.errors import ConfigurationError
 from fair_memory.adapter import MemoryAdapter
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **adapters: str) -> None:
     known = EntryPoints(
-        EntryPoint(name, value, registry.ENTRY_POINT_GROUP) for name, value in adapters.items()
+        EntryPoint(name, value, installed.ENTRY_POINT_GROUP) for name, value in adapters.items()
     )
     monkeypatch.setattr(registry, "entry_points", lambda **parameters: known.select(**parameters))
 
 
 def test_an_installed_adapter_is_found_by_its_name() -> None:
     assert registry.find_adapter("memory") is MemoryAdapter
-    assert "memory" in registry.adapter_names()
+    assert "memory" in installed.adapter_names()
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist_and_the_nearest() -> None:

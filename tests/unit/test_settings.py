@@ -134,3 +134,26 @@ def test_a_secret_is_never_shown(how: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_secret_is_not_in_the_representation() -> None:
     assert "canary" not in repr(SecretiveSettings.load(url="x://canary"))
+
+
+def test_a_variable_of_an_adapter_that_is_not_in_use_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRDISPATCH_REDIS_SHARDS", "4")
+    assert DispatcherSettings.load().quantum == 10
+
+
+def test_a_variable_of_the_adapter_in_use_is_refused_when_it_is_unknown() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean FAIRDISPATCH_REDIS_SHARDS"):
+        refuse_unknown_variables(["FAIRDISPATCH_REDIS_SHARDS"], {"FAIRDISPATCH_REDIS_SHRDS": "1"})
+
+
+def test_a_variable_of_an_adapter_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="FAIRDISPATCH_CARRIER_PIGEON_FEED"):
+        refuse_unknown_variables(["FAIRDISPATCH_QUANTUM"], {"FAIRDISPATCH_CARRIER_PIGEON_FEED": "1"})
+
+
+def test_a_variable_without_the_prefix_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("URL", "redis://elsewhere")
+    monkeypatch.setenv("SECRETIVE_URL", "redis://here")
+    assert SecretiveSettings.load().url == SecretStr("redis://here")
+    monkeypatch.delenv("SECRETIVE_URL")
+    assert SecretiveSettings.load().url is None

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from broker_core import FairDispatcher, open_dispatcher
-from broker_core.registry import adapter_names
+from broker_core.installed import adapter_names
 from fair_dispatcher.runtime import run
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from importlib.metadata import version as version_of
 
 import typer
 
-from broker_core.registry import adapter_names
+from broker_core.installed import adapter_names
 from fair_dispatcher.commands.options import AsJson
 from fair_dispatcher.commands.output import print_json
 from fair_dispatcher.usage import examples

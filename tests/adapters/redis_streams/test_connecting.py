@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from broker_core import Message, open_dispatcher
 from broker_core.errors import BrokerUnavailable, ConfigurationError
+from fair_redis_streams.settings import RedisStreamsSettings
 
 
 def test_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,3 +107,15 @@ async def test_borrowed_client_that_decodes(url: str) -> None:
             await open_dispatcher("redis", client=decoding).open()
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio\.Redis"):
         await open_dispatcher("redis", client=object()).open()
+
+
+def test_only_the_documented_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "SHARDS", "TIMEOUT_SECONDS", "MAX_CONNECTIONS"):
+        monkeypatch.setenv(name, "7")
+    loaded = RedisStreamsSettings.load()
+    assert (loaded.url, loaded.shards, loaded.timeout_seconds, loaded.max_connections) == (
+        None,
+        None,
+        5.0,
+        16,
+    )
