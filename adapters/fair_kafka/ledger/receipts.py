@@ -1,0 +1,53 @@
+"""Texts that name messages: ids `<ledger offset>-<index>` and receipts `kafka.<session>.<sequence>.<id>`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from broker_core.errors import InvalidArgument
+from fair_kafka.ledger.commands import Held
+
+INDEX_BITS = 24
+_INDEX_MASK = (1 << INDEX_BITS) - 1
+
+_RECEIPT = re.compile(r"kafka\.([0-9a-f]{16})\.([0-9]{1,18})\.([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
+_ID = re.compile(r"([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
+
+
+def id_of(serial: int) -> str:
+    """Return the id of a message: unique in its namespace for ever, rising as messages are published."""
+    return f"{serial >> INDEX_BITS}-{serial & _INDEX_MASK}"
+
+
+def serial_of(id: str) -> int | None:  # noqa: A002 - the word of the interface
+    """Return the serial of an id, None for a text that is no id of a ledger."""
+    match = _ID.fullmatch(id)
+    return None if match is None else _serial(match[1], match[2])
+
+
+def receipt_of(session: int, sequence: int, serial: int) -> str:
+    """Return the receipt of a message that this Receive handed over."""
+    return f"kafka.{session:016x}.{sequence}.{serial >> INDEX_BITS}-{serial & _INDEX_MASK}"
+
+
+def held_of(receipts: Iterable[str]) -> tuple[Held, ...]:
+    """Group receipts by the Receive that made them, in their order.
+
+    Raises InvalidArgument for a text that isn't a receipt.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for receipt in receipts:
+        match = _RECEIPT.fullmatch(receipt)
+        serial = None if match is None else _serial(match[3], match[4])
+        if match is None or serial is None:
+            raise InvalidArgument(
+                "not a receipt of a namespace in Kafka: pass the deliveries or their receipts unchanged"
+            )
+        groups.setdefault((int(match[1], 16), int(match[2])), []).append(serial)
+    return tuple(Held(session, sequence, tuple(serials)) for (session, sequence), serials in groups.items())
+
+
+def _serial(offset: str, index: str) -> int | None:
+    number = int(index)
+    return None if number > _INDEX_MASK else int(offset) << INDEX_BITS | number
