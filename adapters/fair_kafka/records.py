@@ -1,0 +1,59 @@
+"""Batches of records, as Kafka stores them: made and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aiokafka.errors import CorruptRecordException  # type: ignore[import-untyped]
+from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
+from aiokafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
+
+MAGIC = 2
+NOBODY = -1  # records carry no producer id: a record counts only if the ledger names it, so copies are harmless
+UNBOUNDED_BYTES = 1 << 31
+
+Headers = Sequence[tuple[str, bytes]]
+NewRecord = tuple[bytes | None, bytes, Headers]  # key, value, headers
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record that was read. value: None where the stored bytes are damaged."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+def build_batch(records: Iterable[NewRecord]) -> bytes:
+    """Encode records as one batch, which Kafka stores whole or not at all."""
+    builder = DefaultRecordBatchBuilder(MAGIC, 0, 0, NOBODY, NOBODY, NOBODY, UNBOUNDED_BYTES)
+    for number, (key, value, headers) in enumerate(records):
+        builder.append(number, None, key, value, list(headers))
+    return bytes(builder.build())
+
+
+def read_batches(data: bytes) -> Iterator[tuple[int, list[StoredRecord]]]:
+    """Decode whole batches: for each the offset behind it and its records; a cut one at the end is left out."""
+    batches = MemoryRecords(data)
+    while batches.has_next():
+        batch = batches.next_batch()
+        after: int = batch.next_offset
+        if batch.is_control_batch:
+            yield after, []
+        elif not batch.validate_crc():
+            yield after, [StoredRecord(at, 0, None, None) for at in range(batch.base_offset, after)]
+        else:
+            yield after, _records(batch, after)
+
+
+def _records(batch: Iterable[object], after: int) -> list[StoredRecord]:
+    try:
+        return [
+            StoredRecord(record.offset, record.timestamp, record.key, record.value or b"")
+            for record in batch  # type: ignore[attr-defined]  # aiokafka has no types
+        ]
+    except CorruptRecordException:
+        return [StoredRecord(at, 0, None, None) for at in range(batch.base_offset, after)]  # type: ignore[attr-defined]

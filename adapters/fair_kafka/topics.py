@@ -1,0 +1,181 @@
+"""The topics of a namespace: their names, how they are made, and partitions that are added later.
+
+| topic      | partitions    | holds                                                  | removed by                      |
+|------------|---------------|--------------------------------------------------------|---------------------------------|
+| .ledger    | 1             | commands of all dispatchers, in the order that decides | the janitor, after a snapshot   |
+| .snapshots | 1             | the state after a place in the ledger, in chunks       | the janitor, after the next one |
+| .messages  | grows in steps| envelopes, one partition for each active customer      | the janitor, behind what is gone|
+| .retry     | 1             | copies of messages that would pin a partition for long | the same                        |
+| .dead      | 1             | copies of dead letters that would do so                | the same                        |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiokafka.protocol.admin import (  # type: ignore[import-untyped]
+    CreatePartitionsRequest,
+    CreateTopicsRequest,
+    DescribeConfigsRequest,
+)
+
+from broker_core.errors import ConfigurationError
+from fair_kafka.cluster import Cluster
+from fair_kafka.errors import NotSent, Refused, check
+from fair_kafka.settings import KafkaSettings
+
+TOPIC_EXISTS, INVALID_PARTITIONS = 36, 37
+PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.05
+OVERHEAD_BYTES = 64 << 10
+SEGMENT_MS = 3_600_000
+INDEX_BYTES = 1 << 20
+TOPIC_RESOURCE = 2
+DEFAULT_REPLICAS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """The names of a namespace's topics."""
+
+    ledger: str
+    snapshots: str
+    messages: str
+    retry: str
+    dead: str
+
+    @classmethod
+    def of(cls, prefix: str, namespace: str) -> TopicNames:
+        """Name the topics; different namespaces never share a name, nor one that Kafka takes for the same."""
+        # Kafka doesn't tell a dot from an underscore in names of metrics and refuses such pairs.
+        safe = namespace.replace(".", "..").replace("_", ".u")
+        return cls(*(f"{prefix}.{safe}.{kind}" for kind in ("ledger", "snapshots", "messages", "retry", "dead")))
+
+    @property
+    def all(self) -> list[str]:
+        """All five."""
+        return [self.ledger, self.snapshots, self.messages, self.retry, self.dead]
+
+
+class Topics:
+    """Makes what is missing and refuses what doesn't fit."""
+
+    def __init__(self, cluster: Cluster, names: TopicNames, settings: KafkaSettings) -> None:
+        self._cluster = cluster
+        self._names = names
+        self._settings = settings
+        largest = settings.max_payload_bytes + settings.max_headers_bytes + OVERHEAD_BYTES
+        self._largest_message_bytes = largest
+        self._segment_bytes = max(settings.segment_bytes, largest)
+        self._adding = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        """Make the topics that are missing, wait until all have leaders, check how they are set.
+
+        Any number of dispatchers may do so at once. Raises ConfigurationError where an existing topic
+        would lose messages or couldn't take the largest.
+        """
+        await self._cluster.refresh()
+        missing = [name for name in self._names.all if not self._cluster.partitions_of(name)]
+        if missing:
+            await self._create(missing)
+        await self._until_led({name: 1 for name in self._names.all})
+        await self._check_configuration()
+
+    async def _create(self, names: list[str]) -> None:
+        replicas = self._settings.replication_factor or DEFAULT_REPLICAS
+        topics = [
+            (name, self._first_partitions(name), replicas, [], list(self._configuration(name).items()))
+            for name in names
+        ]
+        timeout_ms = round(self._settings.timeout_seconds * 1000)
+        answer = await self._cluster.call_controller(CreateTopicsRequest(topics, timeout_ms, False))
+        for topic, code, *_ in answer.topic_errors:
+            if code != TOPIC_EXISTS:
+                check(code, f"creating topic {topic}")
+
+    def _first_partitions(self, name: str) -> int:
+        if name != self._names.messages:
+            return 1
+        return min(self._settings.partition_step, self._settings.max_partitions)
+
+    def _configuration(self, name: str) -> dict[str, str]:
+        configuration = {
+            "cleanup.policy": "delete",
+            "retention.ms": "-1",
+            "retention.bytes": "-1",
+            "segment.bytes": str(self._segment_bytes),
+            "segment.ms": str(SEGMENT_MS),
+            "segment.index.bytes": str(INDEX_BYTES),
+            "max.message.bytes": str(self._segment_bytes),
+            "file.delete.delay.ms": "1000",
+        }
+        if name == self._names.ledger:
+            configuration["message.timestamp.type"] = "LogAppendTime"
+        return configuration
+
+    async def _until_led(self, partitions: dict[str, int]) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + PATIENCE_SECONDS
+        while True:
+            await self._cluster.refresh()
+            try:
+                for name, count in partitions.items():
+                    for partition in range(max(count, self._cluster.partitions_of(name))):
+                        self._cluster.leader_of(name, partition)
+            except NotSent:
+                if clock() >= until:
+                    raise
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
+
+    async def _check_configuration(self) -> None:
+        keys = ["cleanup.policy", "retention.ms", "retention.bytes", "max.message.bytes", "segment.bytes"]
+        wanted = [(TOPIC_RESOURCE, name, [*keys, "message.timestamp.type"]) for name in self._names.all]
+        answer = await self._cluster.call_controller(DescribeConfigsRequest(wanted))
+        for code, _, _, name, entries in answer.resources:
+            check(code, f"reading the configuration of topic {name}")
+            self._check_topic(name, {key: value for key, value, *_ in entries})
+
+    def _check_topic(self, name: str, found: dict[str, str]) -> None:
+        expected = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+        if name == self._names.ledger:
+            expected["message.timestamp.type"] = "LogAppendTime"
+        for key, value in expected.items():
+            if found.get(key, value) != value:
+                raise ConfigurationError(f"topic {name} has {key}={found[key]}, but must have {value}")
+        for key in ("max.message.bytes", "segment.bytes"):
+            if int(found.get(key, self._largest_message_bytes)) < self._largest_message_bytes:
+                raise ConfigurationError(
+                    f"topic {name} has {key}={found[key]}, too little for max_payload_bytes="
+                    f"{self._settings.max_payload_bytes} and max_headers_bytes="
+                    f"{self._settings.max_headers_bytes}: lower these or raise that"
+                )
+
+    async def ensure_partitions(self, count: int) -> None:
+        """Have at least so many partitions for messages, each with a leader."""
+        if self._cluster.partitions_of(self._names.messages) >= count:
+            return
+        async with self._adding:
+            await self._cluster.refresh()
+            if self._cluster.partitions_of(self._names.messages) < count:
+                await self._add_partitions(count)
+            await self._until_led({self._names.messages: count})
+
+    async def _add_partitions(self, count: int) -> None:
+        timeout_ms = round(self._settings.timeout_seconds * 1000)
+        request = CreatePartitionsRequest([(self._names.messages, (count, None))], timeout_ms, False)
+        answer = await self._cluster.call_controller(request)
+        for topic, code, _ in answer.topic_errors:
+            # Another dispatcher was quicker: so there are enough, or there will be at the next attempt.
+            if code != INVALID_PARTITIONS:
+                check(code, f"adding partitions to topic {topic}")
+
+    async def partition_count(self) -> int:
+        """Tell how many partitions for messages there are now."""
+        await self._cluster.refresh()
+        found = self._cluster.partitions_of(self._names.messages)
+        if not found:
+            raise Refused(f"topic {self._names.messages} is gone", is_stale=True)
+        return found
