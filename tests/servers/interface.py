@@ -14,6 +14,12 @@ class BrokerServer(Protocol):
     def host(self) -> str: ...
     @property
     def port(self) -> int: ...
+    @property
+    def url(self) -> str:
+        """The address as clients take it, with guest's password where there is one."""
+
+    def start(self) -> None:
+        """Start it and wait until it serves; RuntimeError with its last output if it doesn't."""
 
     def kill(self) -> None:
         """End it at once, as a crash does; what it had stored stays."""
