@@ -188,13 +188,6 @@ class Commands(RuleBasedStateMachine):
         assert await pair.residue() == []
 
 
-@pytest.fixture(params=["redis7", "redis8", "valkey9"])
-def server(request: pytest.FixtureRequest) -> LocalRedis:
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, LocalRedis)
-    return found
-
-
 @pytest.mark.timeout(1800)
 def test_same_as_the_model(server: LocalRedis, pytestconfig: pytest.Config) -> None:
     """The same commands in each short run; in a longer one others each time, with the seed printed."""
