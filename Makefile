@@ -63,8 +63,10 @@ format: setup ## Format the code and mend what the linter can
 	$(PY) -m ruff check --fix
 
 .PHONY: proto
-proto: setup ## Generate the envelope's Python code
+proto: setup ## Generate the Python code of what is written in protobuf
 	$(PY) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. broker_core/envelope.proto
+	$(PY) -m grpc_tools.protoc -Iadapters --python_out=adapters --pyi_out=adapters \
+	  $(addprefix adapters/fair_kafka/ledger/,ledger.proto snapshot.proto)
 
 .PHONY: docs
 docs: setup ## Make docs/api.md and docs/command-line.md anew, from docstrings and help texts

@@ -10,7 +10,7 @@ Time is virtual: it is the number of the round, and it passes only while somebod
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 HeadCost = Callable[[str], int | None]
 
@@ -93,6 +93,15 @@ class DeficitRoundRobin:
         self._ring[customer] -= cost
         if self._ring[customer] <= 0:
             self._end_visit(customer)
+
+    def export_state(self) -> tuple[list[tuple[str, int]], bool]:
+        """Return customers with their deficits, the next one first, and whether a visit of it was begun."""
+        return list(self._ring.items()), self._visiting
+
+    def restore_state(self, ring: Iterable[tuple[str, int]], visiting: bool) -> None:
+        """Go on exactly where the one went that `export_state` was called on."""
+        self._ring = OrderedDict(ring)
+        self._visiting = visiting
 
     def _grant(self, customer: str) -> int:
         return self.quantum * self._weight_of(customer)

@@ -35,7 +35,7 @@ class Ref(NamedTuple):
 
 
 class PublishEntry(NamedTuple):
-    """A run of messages of one customer, with equal cost, at consecutive offsets of a partition of Topic.MESSAGES.
+    """A run of one customer's messages of equal cost, at consecutive offsets of Topic.MESSAGES.
 
     partition, epoch: as AssignPartitions or `Ledger.place_of` gave them. size: how many messages, 1 and up.
     keys: the dedup key of each message, 16 bytes each (`dedup_key`), or () when none of them has one.
@@ -218,12 +218,14 @@ class Clean(Command):
     """Release a partition's records below up_to → Cleaned, with how far they really may be deleted.
 
     Never further than the lowest live message and the end of what was announced. Delete them only
-    after this was applied: from then on, no Publish can name them.
+    after this was applied: from then on, no Publish can name them. orphans: also beyond the end of what
+    was announced, for records whose publisher is dead; one that was only slow has to produce them again.
     """
 
     topic: int
     partition: int
     up_to: int
+    orphans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""Messages that wait for their first delivery, kept as runs in a few bytes each."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# A row: serial, offset, time of publishing, and in the fourth word partition, size and cost.
+_WIDTH = 4
+COST_BITS, SIZE_BITS, PARTITION_BITS = 20, 24, 19
+_COST_MASK = (1 << COST_BITS) - 1
+_SIZE_MASK = (1 << SIZE_BITS) - 1
+_PARTITION_SHIFT = COST_BITS + SIZE_BITS
+_DROP_ROWS_AT = 64 * _WIDTH
+_NO_OFFSET = 1 << 62
+
+
+class Fresh(NamedTuple):
+    """One message, or a run of them. size 0: not a run but an entry that was redriven; serial names it."""
+
+    serial: int
+    offset: int
+    published_ms: int
+    partition: int
+    size: int
+    cost: int
+
+
+class FreshRuns:
+    """Runs in the order in which they came; 32 bytes each, however long they are.
+
+    Serials and offsets of a run are consecutive.
+    """
+
+    __slots__ = ("_head", "_rows", "_taken")
+
+    def __init__(self) -> None:
+        self._rows = array("q")
+        self._head = 0
+        self._taken = 0  # of the first run
+
+    def __bool__(self) -> bool:
+        return self._head < len(self._rows)
+
+    def push(self, serial: int, offset: int, published_ms: int, partition: int, size: int, cost: int) -> None:
+        """Append a run of one message or more."""
+        packed = (partition << SIZE_BITS | size) << COST_BITS | cost
+        self._rows.extend((serial, offset, published_ms, packed))
+
+    def push_entry(self, serial: int, cost: int) -> None:
+        """Append an entry."""
+        self._rows.extend((serial, _NO_OFFSET, 0, cost))
+
+    def head_cost(self) -> int:
+        """Return the cost of the first message."""
+        return self._rows[self._head + 3] & _COST_MASK
+
+    def head_offset(self) -> int:
+        """Return the offset of the first message, a very high one if it is an entry."""
+        return self._rows[self._head + 1] + self._taken
+
+    def pop(self) -> Fresh:
+        """Take out the first message; its size is 1, or 0 for an entry."""
+        rows, head, taken = self._rows, self._head, self._taken
+        serial, offset, published_ms, packed = rows[head : head + _WIDTH]
+        size = packed >> COST_BITS & _SIZE_MASK
+        if taken + 1 < size:
+            self._taken = taken + 1
+        else:
+            self._taken = 0
+            self._head = head + _WIDTH
+            if self._head >= _DROP_ROWS_AT and 2 * self._head >= len(rows):
+                self._drop_rows()
+        return Fresh(
+            serial + taken,
+            offset + taken,
+            published_ms,
+            packed >> _PARTITION_SHIFT,
+            1 if size else 0,
+            packed & _COST_MASK,
+        )
+
+    def _drop_rows(self) -> None:
+        del self._rows[: self._head]
+        self._head = 0
+
+    def __iter__(self) -> Iterator[Fresh]:
+        """Yield the runs; of the first one, what is left of it."""
+        taken = self._taken
+        for at in range(self._head, len(self._rows), _WIDTH):
+            serial, offset, published_ms, packed = self._rows[at : at + _WIDTH]
+            size = packed >> COST_BITS & _SIZE_MASK
+            partition, cost = packed >> _PARTITION_SHIFT, packed & _COST_MASK
+            yield Fresh(
+                serial + taken, offset + taken, published_ms, partition, size - taken if size else 0, cost
+            )
+            taken = 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows = array("q")
+        self._head = self._taken = 0
+
+    def export_state(self) -> tuple[bytes, int]:
+        """Return the rows as little-endian numbers of 64 bits, and how much of the first run is taken."""
+        rows = self._rows[self._head :]
+        if sys.byteorder == "big":
+            rows.byteswap()
+        return rows.tobytes(), self._taken
+
+    def restore_state(self, rows: bytes, taken: int) -> None:
+        """Hold what the one held that `export_state` was called on."""
+        self._rows = array("q", rows)
+        if sys.byteorder == "big":
+            self._rows.byteswap()
+        self._head, self._taken = 0, taken

@@ -1,0 +1,73 @@
+"""Messages are handed over: at once, or when something becomes ready for a receive that waits."""
+
+from __future__ import annotations
+
+from fair_kafka.ledger.commands import Receive, Ref
+from fair_kafka.ledger.entries import Entry, Lease
+from fair_kafka.ledger.outcomes import HandedOver, Received
+from fair_kafka.ledger.receipts import id_of, receipt_of
+from fair_kafka.ledger.sessions import Session
+from fair_kafka.ledger.store import Store
+
+
+class Receiver:
+    """Leases what deficit round robin chooses."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take(self, command: Receive, session: Session) -> list[Entry]:
+        """Lease up to max_messages."""
+        store = self._store
+        ring = store.ring
+        ring.quantum = session.settings.quantum
+        lease = Lease(command.session, command.sequence, session.settings.max_attempts)
+        until_ms = store.now_ms + command.lease_ms
+        taken: list[Entry] = []
+        while len(taken) < command.max_messages:
+            name = ring.next_customer(store.head_cost)
+            if name is None:
+                break
+            entry = store.hand_over(name, lease, until_ms)
+            ring.charge(entry.cost)
+            customer = entry.customer
+            if not customer.returned and not customer.fresh:
+                ring.leave(name)
+            taken.append(entry)
+        return taken
+
+    def begin_wait(self, command: Receive) -> None:
+        """Let a receive wait that got nothing."""
+        self._store.waiters.add(command, self._store.now_ms + command.wait_ms)
+
+    def serve_next_waiter(self) -> tuple[Receive, list[Entry]] | None:
+        """Lease messages to the receive that waits for the longest time, None if nothing is ready."""
+        store = self._store
+        waiter = store.waiters.first()
+        session = store.sessions.get(waiter.receive.session)
+        taken = self.take(waiter.receive, session) if session is not None else []
+        if not taken:
+            return None
+        store.waiters.remove(waiter.receive.session, waiter.receive.sequence)
+        return waiter.receive, taken
+
+
+def received(command: Receive, taken: list[Entry], until_ms: int) -> Received:
+    """Tell what was leased."""
+    session, sequence = command.session, command.sequence
+    return Received(
+        until_ms,
+        tuple(
+            HandedOver(
+                entry.customer.name,
+                entry.serial,
+                id_of(entry.serial),
+                entry.attempts,
+                entry.cost,
+                entry.published_ms,
+                Ref(entry.log.topic, entry.log.partition, entry.offset),
+                receipt_of(session, sequence, entry.serial),
+            )
+            for entry in taken
+        ),
+    )
