@@ -32,7 +32,10 @@ class CustomerRetired:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRemoved:
-    """The queue of this generation, and of all before it, is deleted; its messages' attempts are forgotten."""
+    """The queue of this generation, and of all before it, is deleted.
+
+    With the last one the attempts of the customer's messages are forgotten, but not delays and deaths.
+    """
 
     customer: str
     generation: int
@@ -48,7 +51,10 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """All leases and delays of the customer are void, all attempts forgotten; dead letters stay."""
+    """All delays of the customer are void and its attempts forgotten; dead letters stay.
+
+    Leases are void too: whoever has one acks its message and writes Ended.
+    """
 
     customer: str
 
@@ -74,7 +80,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """Leased by the writer until then, no attempt more.
+    """Leased by the writer until then, no attempt more. Changes nothing for messages that aren't known.
 
     Also tells anew what a dispatcher still holds that was wrongly thought to be gone.
     """
@@ -211,9 +217,10 @@ class SnapshotBegins:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPart:
-    """Some of the state, encoded."""
+    """Some of the state, encoded; parts are numbered from 0."""
 
     name: str
+    index: int
     data: bytes = field(repr=False)
 
 

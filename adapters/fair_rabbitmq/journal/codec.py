@@ -1,0 +1,220 @@
+"""Records of the journal as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from broker_core.model import CustomerPolicy
+from fair_rabbitmq.journal import events as e
+from fair_rabbitmq.journal import journal_pb2 as pb
+
+
+class UndecodableRecord(Exception):
+    """These bytes are no record of a journal."""
+
+
+def encode(record: e.Record, events: Sequence[pb.Event] | None = None) -> bytes:
+    """Encode a record, with events that were encoded before if they are given."""
+    return pb.Record(
+        dispatcher=record.dispatcher,
+        number=record.number,
+        written_at=record.written_at,
+        snapshot=record.snapshot,
+        events=[encode_event(event) for event in record.events] if events is None else events,
+    ).SerializeToString()
+
+
+def decode(data: bytes) -> e.Record:
+    """Rebuild the record; events that a later release may write are left out.
+
+    Raises UndecodableRecord, never anything else, for bytes that `encode` can't have made.
+    """
+    try:
+        record = pb.Record.FromString(data)
+    except DecodeError as error:
+        raise UndecodableRecord(str(error)) from error
+    if not record.dispatcher:
+        raise UndecodableRecord("it names no dispatcher")
+    try:
+        events = tuple(event for found in record.events if (event := _decode_event(found)) is not None)
+    except ValueError as error:  # columns of unequal length
+        raise UndecodableRecord(str(error)) from error
+    snapshot = record.snapshot if record.HasField("snapshot") else None
+    return e.Record(record.dispatcher, record.number, record.written_at, events, snapshot)
+
+
+def encode_event(event: e.Event) -> pb.Event:
+    """Encode one event."""
+    match event:
+        case e.HandedOver(leases):
+            return pb.Event(handed_over=_leases(leases))
+        case e.Extended(leases):
+            return pb.Event(extended=_leases(leases))
+        case e.Ended(ids):
+            return pb.Event(ended=pb.Ids(ids=ids))
+        case e.Released(ids):
+            return pb.Event(released=pb.Ids(ids=ids))
+        case e.Returned(ids):
+            return pb.Event(returned=pb.Ids(ids=ids))
+        case e.Delayed(delays):
+            return pb.Event(delayed=_timed((one.id, one.customer, one.due) for one in delays))
+        case e.Due(pairs):
+            return pb.Event(due=_pairs(pairs))
+        case e.Died(deaths):
+            return pb.Event(died=_deaths(deaths))
+        case e.Reviving(pairs):
+            return pb.Event(reviving=_pairs(pairs))
+        case e.Revived(pairs):
+            return pb.Event(revived=_pairs(pairs))
+        case e.DeadRemoved(pairs):
+            return pb.Event(dead_removed=_pairs(pairs))
+        case _:
+            return _encode_rare(event)
+
+
+def _encode_rare(event: e.Event) -> pb.Event:  # noqa: C901 - one line an event
+    match event:
+        case e.CustomerSeen(customer, generation):
+            return pb.Event(customer_seen=pb.Generation(customer=customer, generation=generation))
+        case e.CustomerRetired(customer, generation):
+            return pb.Event(customer_retired=pb.Generation(customer=customer, generation=generation))
+        case e.CustomerRemoved(customer, generation):
+            return pb.Event(customer_removed=pb.Generation(customer=customer, generation=generation))
+        case e.PolicySet(customer, policy):
+            return pb.Event(policy_set=encode_policy(customer, policy))
+        case e.Purged(customer):
+            return pb.Event(purged=customer)
+        case e.Alive():
+            return pb.Event(alive=True)
+        case e.Gone(dispatcher):
+            return pb.Event(gone=dispatcher)
+        case e.Barrier(number):
+            return pb.Event(barrier=number)
+        case e.Note(to, topic, body):
+            return pb.Event(note=pb.Note(to=to, topic=topic, body=body))
+        case e.SnapshotBegins(name, offset):
+            return pb.Event(snapshot_begins=pb.SnapshotBegins(name=name, offset=offset))
+        case e.SnapshotPart(name, index, data):
+            return pb.Event(snapshot_part=pb.SnapshotPart(name=name, index=index, data=data))
+        case e.SnapshotEnds(name, parts):
+            return pb.Event(snapshot_ends=pb.SnapshotEnds(name=name, parts=parts))
+        case _:
+            raise TypeError(f"not an event: {event!r}")
+
+
+def encode_policy(customer: str, policy: CustomerPolicy | None) -> pb.Policy:
+    """Encode a policy or its absence."""
+    if policy is None:
+        return pb.Policy(customer=customer)
+    return pb.Policy(
+        customer=customer,
+        is_set=True,
+        weight=policy.weight,
+        paused=policy.paused,
+        max_in_flight=policy.max_in_flight,
+        rate=policy.rate,
+        ordered=policy.ordered,
+        max_backlog=policy.max_backlog,
+        max_backlog_bytes=policy.max_backlog_bytes,
+    )
+
+
+def decode_policy(policy: pb.Policy) -> CustomerPolicy | None:
+    """Rebuild a policy."""
+    if not policy.is_set:
+        return None
+    return CustomerPolicy(
+        weight=policy.weight if policy.HasField("weight") else None,
+        paused=policy.paused if policy.HasField("paused") else None,
+        max_in_flight=policy.max_in_flight if policy.HasField("max_in_flight") else None,
+        rate=policy.rate if policy.HasField("rate") else None,
+        ordered=policy.ordered if policy.HasField("ordered") else None,
+        max_backlog=policy.max_backlog if policy.HasField("max_backlog") else None,
+        max_backlog_bytes=policy.max_backlog_bytes if policy.HasField("max_backlog_bytes") else None,
+    )
+
+
+def _timed(rows: Iterable[tuple[str, str, int]]) -> pb.Timed:
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pb.Timed(ids=columns[0], customers=columns[1], times=columns[2])
+
+
+def _leases(leases: tuple[e.Lease, ...]) -> pb.Timed:
+    return _timed((lease.id, lease.customer, lease.until) for lease in leases)
+
+
+def _pairs(pairs: tuple[tuple[str, int], ...]) -> pb.Pairs:
+    return pb.Pairs(ids=[name for name, _ in pairs], marks=[mark for _, mark in pairs])
+
+
+def _deaths(deaths: tuple[e.Death, ...]) -> pb.Deaths:
+    return pb.Deaths(
+        ids=[death.id for death in deaths],
+        customers=[death.customer for death in deaths],
+        places=[death.place for death in deaths],
+        times=[death.died_at for death in deaths],
+    )
+
+
+def _read_leases(timed: pb.Timed) -> tuple[e.Lease, ...]:
+    return tuple(map(e.Lease, *_equal(timed.ids, timed.customers, timed.times)))
+
+
+def _read_delays(timed: pb.Timed) -> tuple[e.Delay, ...]:
+    return tuple(map(e.Delay, *_equal(timed.ids, timed.customers, timed.times)))
+
+
+def _read_pairs(pairs: pb.Pairs) -> tuple[tuple[str, int], ...]:
+    return tuple(zip(pairs.ids, pairs.marks, strict=True))
+
+
+def _read_deaths(deaths: pb.Deaths) -> tuple[e.Death, ...]:
+    return tuple(map(e.Death, *_equal(deaths.ids, deaths.customers, deaths.places, deaths.times)))
+
+
+def _equal(*columns: Iterable[object]) -> tuple[Iterable[object], ...]:
+    lists = [list(column) for column in columns]
+    if len({len(column) for column in lists}) > 1:
+        raise ValueError("columns of unequal length")
+    return tuple(lists)
+
+
+_DECODERS: Final[Mapping[str, Callable[[pb.Event], e.Event]]] = {
+    "customer_seen": lambda m: e.CustomerSeen(m.customer_seen.customer, m.customer_seen.generation),
+    "customer_retired": lambda m: e.CustomerRetired(
+        m.customer_retired.customer, m.customer_retired.generation
+    ),
+    "customer_removed": lambda m: e.CustomerRemoved(
+        m.customer_removed.customer, m.customer_removed.generation
+    ),
+    "policy_set": lambda m: e.PolicySet(m.policy_set.customer, decode_policy(m.policy_set)),
+    "purged": lambda m: e.Purged(m.purged),
+    "handed_over": lambda m: e.HandedOver(_read_leases(m.handed_over)),
+    "extended": lambda m: e.Extended(_read_leases(m.extended)),
+    "ended": lambda m: e.Ended(tuple(m.ended.ids)),
+    "released": lambda m: e.Released(tuple(m.released.ids)),
+    "returned": lambda m: e.Returned(tuple(m.returned.ids)),
+    "delayed": lambda m: e.Delayed(_read_delays(m.delayed)),
+    "due": lambda m: e.Due(_read_pairs(m.due)),
+    "died": lambda m: e.Died(_read_deaths(m.died)),
+    "reviving": lambda m: e.Reviving(_read_pairs(m.reviving)),
+    "revived": lambda m: e.Revived(_read_pairs(m.revived)),
+    "dead_removed": lambda m: e.DeadRemoved(_read_pairs(m.dead_removed)),
+    "alive": lambda m: e.Alive(),
+    "gone": lambda m: e.Gone(m.gone),
+    "barrier": lambda m: e.Barrier(m.barrier),
+    "note": lambda m: e.Note(m.note.to, m.note.topic, m.note.body),
+    "snapshot_begins": lambda m: e.SnapshotBegins(m.snapshot_begins.name, m.snapshot_begins.offset),
+    "snapshot_part": lambda m: e.SnapshotPart(
+        m.snapshot_part.name, m.snapshot_part.index, m.snapshot_part.data
+    ),
+    "snapshot_ends": lambda m: e.SnapshotEnds(m.snapshot_ends.name, m.snapshot_ends.parts),
+}
+
+
+def _decode_event(event: pb.Event) -> e.Event | None:
+    kind = event.WhichOneof("kind")
+    return None if kind is None else _DECODERS[kind](event)
