@@ -1,0 +1,148 @@
+"""Payloads by reference: read from exactly the partitions and offsets that are needed, many in one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from broker_core.errors import BrokerUnavailable
+from fair_kafka.cluster import Lane
+from fair_kafka.ledger.commands import Ref, Topic
+from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Place
+from fair_kafka.records import read_batches
+from fair_kafka.topics import TopicNames
+
+FEWEST_BYTES, MOST_BYTES = 16 << 10, 1 << 20
+MOST_BYTES_PER_REQUEST = 16 << 20
+ATTEMPTS, PAUSE_SECONDS = 3, 0.1
+# What an entry of the cache costs beside its bytes.
+ENTRY_BYTES = 300
+
+
+class PayloadCache:
+    """Keeps payloads that were read together with others, the latest read longest, up to so many bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._payloads: OrderedDict[Ref, bytes] = OrderedDict()
+
+    def take(self, ref: Ref) -> bytes | None:
+        """Remove and return a payload, None if it isn't here."""
+        payload = self._payloads.pop(ref, None)
+        if payload is not None:
+            self._bytes -= len(payload) + ENTRY_BYTES
+        return payload
+
+    def put(self, ref: Ref, payload: bytes) -> None:
+        """Keep a payload, and forget the oldest ones where there is no room."""
+        if ref in self._payloads:
+            return
+        self._payloads[ref] = payload
+        self._bytes += len(payload) + ENTRY_BYTES
+        while self._bytes > self._most_bytes:
+            _, dropped = self._payloads.popitem(last=False)
+            self._bytes -= len(dropped) + ENTRY_BYTES
+
+
+@dataclass(slots=True)
+class Payloads:
+    """What was found: payloads, the refs whose record is gone, the refs whose record is damaged."""
+
+    found: dict[Ref, bytes] = field(default_factory=dict)
+    vanished: set[Ref] = field(default_factory=set)
+    damaged: set[Ref] = field(default_factory=set)
+
+
+class Fetcher:
+    """Reads payloads. Concurrent."""
+
+    def __init__(self, partitions: Partitions, names: TopicNames, cache_bytes: int) -> None:
+        self._partitions = partitions
+        self._topics = {Topic.MESSAGES: names.messages, Topic.RETRY: names.retry, Topic.DEAD_LETTERS: names.dead}
+        self._numbers = {name: int(topic) for topic, name in self._topics.items()}
+        self._cache = PayloadCache(cache_bytes)
+
+    async def fetch(self, refs: Iterable[Ref]) -> Payloads:
+        """Return the payloads of all refs, from memory or from the brokers, which are asked again a few times."""
+        payloads = Payloads()
+        missing: dict[Place, set[int]] = {}
+        for ref in refs:
+            payload = self._cache.take(ref)
+            if payload is not None:
+                payloads.found[ref] = payload
+            else:
+                missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
+        sizes = dict.fromkeys(missing, FEWEST_BYTES)
+        failures = 0
+        while missing:
+            failure = await self._fetch_some(missing, sizes, payloads)
+            if failure is not None:
+                failures += 1
+                if failures == ATTEMPTS or not failure.retryable:
+                    raise failure
+                await asyncio.sleep(PAUSE_SECONDS)
+        return payloads
+
+    async def _fetch_some(
+        self, missing: dict[Place, set[int]], sizes: dict[Place, int], payloads: Payloads
+    ) -> BrokerUnavailable | None:
+        wanted = {place: (min(offsets), sizes[place]) for place, offsets in missing.items()}
+        answers = await self._partitions.fetch(Lane.FETCH, wanted, most_bytes=MOST_BYTES_PER_REQUEST)
+        failure: BrokerUnavailable | None = None
+        for place, answer in answers.items():
+            offsets = missing[place]
+            if isinstance(answer, BrokerUnavailable):
+                failure = answer
+            elif answer.out_of_range or (not answer.data and min(offsets) >= answer.end):
+                failure = await self._drop_unreachable(place, offsets, payloads) or failure
+            elif self._take_in(place, answer.data, offsets, payloads):
+                # Those that got nothing come first in the next request, see below.
+                missing[place] = missing.pop(place)
+            else:
+                # A broker gives a batch that is larger than was asked for only of the first partition.
+                sizes[place] = min(2 * sizes[place], MOST_BYTES)
+            if not offsets:
+                del missing[place]
+        return failure
+
+    def _take_in(self, place: Place, data: bytes, offsets: set[int], payloads: Payloads) -> bool:
+        """Sort records into those that are wanted and those that may be wanted; tell whether there were any."""
+        topic, partition = self._numbers[place[0]], place[1]
+        reached = 0
+        for after, records in read_batches(data):
+            for record in records:
+                ref = Ref(topic, partition, record.offset)
+                if record.offset in offsets:
+                    offsets.discard(record.offset)
+                    if record.value is None:
+                        payloads.damaged.add(ref)
+                    else:
+                        payloads.found[ref] = record.value
+                elif record.value is not None:
+                    self._cache.put(ref, record.value)
+            reached = after
+        self._note_gone(place, {offset for offset in offsets if offset < reached}, offsets, payloads)
+        return reached > 0
+
+    async def _drop_unreachable(
+        self, place: Place, offsets: set[int], payloads: Payloads
+    ) -> BrokerUnavailable | None:
+        # A new leader may show less than it has for a moment; it doesn't answer questions for the end then.
+        starts = await self._partitions.ends([place], EARLIEST)
+        ends = await self._partitions.ends([place], LATEST)
+        start, end = starts[place], ends[place]
+        if isinstance(start, BrokerUnavailable):
+            return start
+        if isinstance(end, BrokerUnavailable):
+            return end
+        gone = {offset for offset in offsets if not start <= offset < end}
+        self._note_gone(place, gone, offsets, payloads)
+        return None
+
+    def _note_gone(self, place: Place, gone: set[int], offsets: set[int], payloads: Payloads) -> None:
+        offsets -= gone
+        topic = self._numbers[place[0]]
+        payloads.vanished.update(Ref(topic, place[1], offset) for offset in gone)

@@ -1,0 +1,105 @@
+"""Follows the ledger: reads what others append, and this dispatcher's own commands where that was quicker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from broker_core.errors import BrokerUnavailable
+from fair_kafka.cluster import Lane
+from fair_kafka.errors import Refused
+from fair_kafka.partitions import LATEST, Fetched, Partitions, Place, only
+from fair_kafka.records import read_batches
+from fair_kafka.replica import Replica
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 0.5
+MOST_BYTES = 8 << 20
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+# Replaying a long ledger must not keep the event loop from everything else.
+RECORDS_PER_TURN = 500
+
+
+class Follower:
+    """Reads the ledger from the replica's position on, by a task of its own.
+
+    trouble: why it can't now, None while all is well. reload: brings the replica to a state from which
+    the ledger can be followed, when its position isn't in the ledger any more.
+    """
+
+    def __init__(
+        self,
+        partitions: Partitions,
+        ledger: Place,
+        replica: Replica,
+        reload: Callable[[], Awaitable[None]],
+        timeout_seconds: float,
+    ) -> None:
+        self._partitions = partitions
+        self._ledger = ledger
+        self._replica = replica
+        self._reload = reload
+        self._wait_seconds = min(LONGEST_WAIT_SECONDS, timeout_seconds / 2)
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: BrokerUnavailable | None = None
+
+    async def catch_up(self) -> None:
+        """Apply everything that is in the ledger now."""
+        end = only(await self._partitions.ends([self._ledger], LATEST))
+        while self._replica.position < end:
+            await self._follow()
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._follow_for_ever(), name="fair-dispatcher-follow")
+
+    async def _follow_for_ever(self) -> None:
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._follow()
+            except BrokerUnavailable as error:
+                self.trouble = error
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            else:
+                self.trouble = None
+                pause_seconds = FIRST_PAUSE_SECONDS
+
+    async def _follow(self) -> None:
+        wanted = {self._ledger: (self._replica.position, MOST_BYTES)}
+        found: Fetched = only(
+            await self._partitions.fetch(
+                Lane.FOLLOW, wanted, wait_seconds=self._wait_seconds, most_bytes=MOST_BYTES
+            )
+        )
+        if found.out_of_range:
+            log.warning("the ledger no longer has what comes next here: loading its latest snapshot")
+            await self._reload()
+            return
+        await self._apply(found.data)
+
+    async def _apply(self, data: bytes) -> None:
+        applied = 0
+        for after, records in read_batches(data):
+            if after <= self._replica.position:
+                continue
+            for record in records:
+                if record.value is None:
+                    raise Refused("a record of the ledger is damaged", retryable=False)
+                self._replica.apply(record.offset, record.timestamp_ms, record.value)
+            applied += len(records)
+            if applied >= RECORDS_PER_TURN:
+                applied = 0
+                self._replica.applied()
+                await asyncio.sleep(0)
+        self._replica.applied()
+
+    async def close(self) -> None:
+        """Stop. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])

@@ -1,0 +1,106 @@
+"""The parts of an open namespace, put together."""
+
+from __future__ import annotations
+
+from fair_kafka.clock import LedgerClock
+from fair_kafka.cluster import Cluster
+from fair_kafka.customers import Customers
+from fair_kafka.dead_letters import DeadLetters
+from fair_kafka.fetching import Fetcher
+from fair_kafka.following import Follower
+from fair_kafka.ledger.commands import Open, PartitionsAdded, Tick
+from fair_kafka.log import Log
+from fair_kafka.partitions import Partitions
+from fair_kafka.patience import patiently
+from fair_kafka.places import CustomerPlaces
+from fair_kafka.publishing import Publisher
+from fair_kafka.receiving import Receiver
+from fair_kafka.replica import Replica
+from fair_kafka.session import Session
+from fair_kafka.settings import KafkaSettings
+from fair_kafka.settling import Settler
+from fair_kafka.ticking import Ticker
+from fair_kafka.topics import TopicNames, Topics
+
+
+class Namespace:
+    """A dispatcher's part in a namespace: its connections, its replica and what works on them."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        names = TopicNames.of(settings.topic_prefix, settings.namespace)
+        ledger = (names.ledger, 0)
+        self._cluster = Cluster(settings, names.all)
+        self._topics = Topics(self._cluster, names, settings)
+        self._partitions = Partitions(self._cluster, settings.timeout_seconds)
+        clock = LedgerClock()
+        self._ticker = Ticker(clock, self._tick)
+        self._log = Log(self._partitions, ledger, lambda stored, commands: self._replica.appended(stored, commands))
+        self._session = Session(
+            self._log,
+            self._open_command,
+            lambda: self._follower.trouble,
+            lambda number: self._replica.listen(number),
+            settings.timeout_seconds,
+        )
+        self._replica = Replica(self._session.answered, self._ticker.plan, clock)
+        self._ticker.watch(self._replica)
+        self._follower = Follower(
+            self._partitions, ledger, self._replica, self._reload, settings.timeout_seconds
+        )
+        fetcher = Fetcher(self._partitions, names, settings.cache_bytes)
+        places = CustomerPlaces(self._session, self._replica, self._topics)
+        self.publisher = Publisher(
+            self._session,
+            self._partitions,
+            names.messages,
+            places,
+            dedup=settings.dedup_window > 0,
+            timeout_seconds=settings.timeout_seconds,
+        )
+        self.receiver = Receiver(self._session, fetcher, settings, self._ticker.waiting)
+        self.settler = Settler(self._session)
+        self.customers = Customers(self._session, self._replica)
+        self.dead_letters = DeadLetters(self._session, self._replica, fetcher)
+
+    async def connect(self) -> None:
+        """Look whether there are brokers."""
+        await self._cluster.refresh()
+
+    async def open(self) -> None:
+        """Make the topics that are missing, catch up with the ledger, begin a session."""
+        await self._topics.prepare()
+        await patiently(self._follower.catch_up, self._settings.timeout_seconds)
+        self._log.start()
+        self._follower.start()
+        await self._session.open()
+        count = await self._topics.partition_count()
+        if self._replica.ledger.partition_count < count:
+            await self._session.run(lambda s, n: PartitionsAdded(s, n, count))
+
+    def _open_command(self, session: int, sequence: int) -> Open:
+        settings = self._settings
+        return Open(
+            session,
+            sequence,
+            settings.quantum,
+            settings.max_attempts,
+            round(settings.dedup_window * 1000),
+            round(settings.dead_letter_retention * 1000),
+            settings.max_partitions,
+            settings.partition_step,
+        )
+
+    async def _reload(self) -> None:
+        raise NotImplementedError
+
+    def _tick(self) -> None:
+        self._session.submit_and_forget(Tick)
+
+    async def close(self) -> None:
+        """Stop all tasks and disconnect; what is half received is given back. Idempotent."""
+        self._ticker.close()
+        await self.receiver.close()
+        await self._follower.close()
+        await self._log.close()
+        await self._cluster.close()

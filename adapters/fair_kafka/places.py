@@ -1,0 +1,72 @@
+"""Which partition each customer's messages go to; has partitions added when there are too few."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from broker_core.errors import BrokerUnavailable
+from fair_kafka.ledger.commands import AssignPartitions, PartitionsAdded
+from fair_kafka.ledger.outcomes import Assigned, Place
+from fair_kafka.replica import Replica
+from fair_kafka.session import Session
+from fair_kafka.topics import Topics
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+
+
+class CustomerPlaces:
+    """Knows from the replica where customers' messages go, and asks the ledger for those that have no place."""
+
+    def __init__(self, session: Session, replica: Replica, topics: Topics) -> None:
+        self._session = session
+        self._replica = replica
+        self._topics = topics
+        self._share = False
+
+    async def of(self, customers: Iterable[str]) -> dict[str, Place]:
+        """Return a place for each customer.
+
+        It may be given to another before it is used, which the ledger notices.
+        """
+        places: dict[str, Place] = {}
+        lacking: list[str] = []
+        for customer in customers:
+            place = self._replica.ledger.place_of(customer)
+            if place is None:
+                lacking.append(customer)
+            else:
+                places[customer] = place
+        for _ in range(ATTEMPTS):
+            if not lacking:
+                return places
+            assigned = await self._assign(lacking)
+            found = dict(zip(lacking, assigned.places, strict=True))
+            places.update((customer, place) for customer, place in found.items() if place is not None)
+            lacking = [customer for customer, place in found.items() if place is None]
+            if lacking:
+                await self._add(assigned.partitions_wanted)
+        if lacking:
+            raise BrokerUnavailable("there are too few partitions, and new ones are taken at once")
+        return places
+
+    async def _assign(self, customers: list[str]) -> Assigned:
+        share = self._share
+        outcome = await self._session.run(lambda s, n: AssignPartitions(s, n, tuple(customers), share))
+        assert isinstance(outcome, Assigned), outcome
+        return outcome
+
+    async def _add(self, count: int) -> None:
+        try:
+            await self._topics.ensure_partitions(count)
+        except BrokerUnavailable as error:
+            if error.retryable:
+                raise
+            # A policy of the cluster, or missing rights: go on with what there is.
+            log.warning("no partitions can be added, customers share what there are: %s", error)
+            self._share = True
+            return
+        have = await self._topics.partition_count()
+        await self._session.run(lambda s, n: PartitionsAdded(s, n, have))

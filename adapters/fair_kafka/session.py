@@ -1,0 +1,117 @@
+"""This dispatcher's session in the ledger: numbers its commands, hands their outcomes to those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from broker_core.errors import BrokerUnavailable
+from fair_kafka.errors import AnswerLost, NotSent
+from fair_kafka.ledger.commands import Close, Command, Open
+from fair_kafka.ledger.outcomes import Answer, Duplicate, Opened, Outcome, UnknownSession
+from fair_kafka.log import Log, Ticket
+
+Build = Callable[[int, int], Command]
+
+REOPENINGS = 3
+
+
+class Session:
+    """Runs commands: each takes effect at most once, whatever happens to connections.
+
+    open_command: makes the Open of a session number. trouble: tells why the ledger can't be read now.
+    began: gets to know each new number before anything of it is sent.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        open_command: Callable[[int, int], Open],
+        trouble: Callable[[], BrokerUnavailable | None],
+        began: Callable[[int], None],
+        timeout_seconds: float,
+    ) -> None:
+        self._log = log
+        self._open_command = open_command
+        self._trouble = trouble
+        self._began = began
+        self._timeout_seconds = timeout_seconds
+        self._pending: dict[int, Ticket] = {}
+        self._opening = asyncio.Lock()
+        self._sequence = 0
+        self.number = 0
+        self.last_said = 0.0
+
+    def answered(self, answer: Answer) -> None:
+        """Hand the outcome to who waits for it."""
+        if answer.session != self.number:
+            return
+        ticket = self._pending.get(answer.sequence)
+        if ticket is None or ticket.outcome.done():
+            return
+        if not isinstance(answer.outcome, Duplicate):
+            ticket.outcome.set_result(answer.outcome)
+
+    async def open(self) -> Opened:
+        """Begin a session; used again when the ledger has forgotten it."""
+        self.number = secrets.randbits(64)
+        self._sequence = 0
+        self._pending = {}
+        self._began(self.number)
+        outcome = await self._run_once(self._open_command)
+        assert isinstance(outcome, Opened), outcome
+        return outcome
+
+    async def reopen(self, number: int) -> None:
+        """Begin another session in place of this one, once for all who ask for it."""
+        async with self._opening:
+            if self.number == number:
+                await self.open()
+
+    async def close(self) -> None:
+        """Say good-bye, if that is possible at once."""
+        await self._run_once(Close, patience_seconds=0.0)
+
+    async def run(self, build: Build) -> Outcome:
+        """Have a command applied and return its outcome.
+
+        Raises NotSent when it surely has no effect, AnswerLost when it may have one.
+        """
+        for _ in range(REOPENINGS):
+            number = self.number
+            outcome = await self._run_once(build)
+            if not isinstance(outcome, UnknownSession):
+                return outcome
+            await self.reopen(number)
+        raise AnswerLost("the ledger forgets this dispatcher again and again")
+
+    async def _run_once(self, build: Build, patience_seconds: float | None = None) -> Outcome:
+        ticket = self.submit(build, self._timeout_seconds if patience_seconds is None else patience_seconds)
+        return await self.outcome(ticket, self._timeout_seconds)
+
+    def submit(self, build: Build, patience_seconds: float) -> Ticket:
+        """Send a command off; its outcome has to be asked for by `outcome`."""
+        self._sequence += 1
+        self.last_said = asyncio.get_running_loop().time()
+        ticket = self._log.append(build(self.number, self._sequence), patience_seconds)
+        self._pending[self._sequence] = ticket
+        return ticket
+
+    def submit_and_forget(self, build: Build) -> None:
+        """Send a command off that nobody waits for."""
+        self._sequence += 1
+        self._log.append(build(self.number, self._sequence), 0.0)
+
+    async def outcome(self, ticket: Ticket, wait_seconds: float) -> Outcome:
+        """Wait for the outcome of a command that was sent off."""
+        pending = self._pending
+        try:
+            async with asyncio.timeout(wait_seconds):
+                return await ticket.outcome
+        except TimeoutError as error:
+            kind = AnswerLost if ticket.is_sent else NotSent
+            raise kind("Kafka doesn't answer in time") from (self._trouble() or error)
+        finally:
+            self._log.forget(ticket)
+            pending.pop(ticket.command.sequence, None)
