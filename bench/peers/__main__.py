@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -17,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine, servers
-from bench.peers import redis_limit
-from bench.peers.catalogue import PEERS, PRODUCT, Peer
+from bench.peers import peer_servers, redis_limit
+from bench.peers.catalogue import BARE, PEERS, PRODUCT, Peer
 from bench.peers.environments import command_of, versions_of
+from tests.servers.interface import ServerAbsent
 
-NEWEST_REDIS_VARIABLE = "NEWEST_REDIS_SERVER"
 SECONDS = 300
 LIMIT = "redis-benchmark"
 
@@ -43,13 +41,9 @@ def measure(peer: Peer, server: servers.RunningServer, scale: float, customers: 
     return figures
 
 
-def command_for(peer: Peer) -> list[str] | None:
-    """Return another server's command, for a peer that needs one; None if there is none."""
-    return shlex.split(os.environ.get(NEWEST_REDIS_VARIABLE, "")) or None if peer.newest_redis else []
-
-
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Programs; all if left out.")] = None,
+    server: Annotated[list[str] | None, typer.Option(help="Servers; all if left out.")] = None,
     repeat: Annotated[int, typer.Option(min=1)] = 5,
     scale: Annotated[float, typer.Option(min=0.001, max=1)] = 1.0,
     customers: Annotated[int, typer.Option(min=1)] = 1000,
@@ -58,32 +52,35 @@ def main(
     """Measure in turn, `repeat` times, print a table, write JSON.
 
     The variable NEWEST_REDIS_SERVER is the command of a Redis 8.6 or newer, for the peer that needs it.
+    A server that is absent is named, and its peers are left out.
     """
     console = Console(width=None if sys.stdout.isatty() else 140)
-    chosen = [peer for peer in PEERS if not only or peer.program in only]
-    settings = servers.ServerSettings(kind="redis7", append_only="no", node_bytes=512)
+    chosen = [
+        peer for peer in PEERS if (not only or peer.program in only) and (not server or peer.server in server)
+    ]
     facts: dict[str, object] = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "customers": customers,
         "scale": scale,
-        "versions": {peer.program: versions_of(peer) for peer in chosen},
+        "versions": {peer.key: versions_of(peer) for peer in chosen},
     }
-    rates: Rates = {program: [] for program in (LIMIT, *(peer.program for peer in chosen))}
+    rates: Rates = {program: [] for program in (LIMIT, *(peer.key for peer in chosen))}
     seen: dict[str, str] = {}
     absent: dict[str, str] = {}
     for repetition in range(repeat):
-        with servers.running(settings) as server:
-            rates[LIMIT].append({"publish": redis_limit.measure(server.url)})
+        with peer_servers.redis() as limit:
+            rates[LIMIT].append({"publish": redis_limit.measure(limit.url)})
         for peer in chosen:
-            program = command_for(peer)
-            if program is None:
-                absent[peer.program] = f"set {NEWEST_REDIS_VARIABLE} to the command of a Redis ≥ 8.6"
+            if peer.key in absent:
                 continue
             console.print(f"[dim]{peer.label} {repetition + 1}/{repeat} …", highlight=False)
-            with servers.running(settings, program=program) as server:
-                seen[peer.program] = server.version
-                rates[peer.program].append(measure(peer, server, scale, customers))
+            try:
+                with peer_servers.running_for(peer) as running:
+                    seen[peer.key] = running.version
+                    rates[peer.key].append(measure(peer, running, scale, customers))
+            except ServerAbsent as reason:
+                absent[peer.key] = str(reason)
     show(rates, chosen, seen, absent, console)
     result = {**facts, "servers": seen, "absent": absent, "summary": summary(rates, chosen), "raw": rates}
     path = json_file or Path(__file__).parents[1] / "results" / "peers.json"
@@ -94,27 +91,25 @@ def main(
 
 def summary(rates: Rates, chosen: list[Peer]) -> dict[str, float]:
     """Return medians, and the ratios that decide, repetition by repetition."""
-    medians = {
-        f"{program} {name}": statistics.median(one[name] for one in found)
-        for program, found in rates.items()
-        if found
-        for name in ("publish", "consume")
-        if name in found[0]
+    figures = {
+        f"{key} {step}": statistics.median(one[step] for one in found)
+        for key, found in rates.items()
+        for step in ("publish", "consume")
+        if found and step in found[0]
     }
-    if PRODUCT in rates:
-        ours = rates[PRODUCT]
-        medians["publish of the product over redis-benchmark"] = statistics.median(
-            one["publish"] / limit["publish"] for one, limit in zip(ours, rates[LIMIT], strict=True)
-        )
-        published = [peer.program for peer in chosen if peer.published and rates[peer.program]]
-        if published:
-            fastest = max(published, key=lambda program: medians[f"{program} consume"])
-            medians[f"consume of the product over {fastest}, the fastest published library"] = (
-                statistics.median(
-                    one["consume"] / other["consume"] for one, other in zip(ours, rates[fastest], strict=True)
-                )
-            )
-    return medians
+
+    def ratio(step: str, key: str, other: str) -> None:
+        if rates.get(key) and rates.get(other):
+            pairs = zip(rates[key], rates[other], strict=True)
+            figures[f"{step}: {key} over {other}"] = statistics.median(a[step] / b[step] for a, b in pairs)
+
+    ratio("publish", PRODUCT, LIMIT)
+    if published := [peer.key for peer in chosen if peer.published and rates[peer.key]]:
+        ratio("consume", PRODUCT, max(published, key=lambda key: figures[f"{key} consume"]))
+    for key, other in BARE:
+        ratio("publish", key, other)
+        ratio("consume", key, other)
+    return figures
 
 
 def show(
@@ -125,8 +120,8 @@ def show(
     for heading in ("", "publish", "consume", "lowest – highest", "fair", "recovers", "server"):
         table.add_column(heading, justify="left" if heading in {"", "server"} else "right")
     for peer in chosen:
-        if not (found := rates[peer.program]):
-            table.add_row(peer.label, absent.get(peer.program, ""))
+        if not (found := rates[peer.key]):
+            table.add_row(peer.label, absent.get(peer.key, ""))
             continue
         consumed = [one["consume"] for one in found]
         table.add_row(
@@ -136,7 +131,7 @@ def show(
             f"{min(consumed):,.0f} – {max(consumed):,.0f}",
             "yes" if peer.fair else "no",
             "yes" if peer.recovers else "no",
-            seen[peer.program],
+            seen[peer.key],
         )
     limit = statistics.median(one["publish"] for one in rates[LIMIT])
     table.add_row("redis-benchmark XADD, pipeline 100, one stream", f"{limit:,.0f}")

@@ -10,19 +10,24 @@ class Peer:
     """One program of `programs/`.
 
     packages: of a virtual environment of its own; none: it runs in the project's. total: messages at full
-    size, fewer for slow ones. newest_redis: it needs Redis 8.6 or newer. fair, recovers: among customers;
-    after the death of a consumer. published: a Python queue library that one can install.
+    size, fewer for slow ones. server: redis7, newest_redis (8.6 or newer), rabbitmq or kafka. fair, recovers:
+    among customers; after the death of a consumer. published: a Python queue library that one can install.
     """
 
     program: str
     label: str
     packages: tuple[str, ...] = ()
     total: int = 100_000
-    newest_redis: bool = False
+    server: str = "redis7"
     fair: bool = False
     recovers: bool = False
     published: bool = False
     ignores_python_version: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name it among all; the product appears once a broker."""
+        return self.program if self.server in {"redis7", "newest_redis"} else f"{self.program}@{self.server}"
 
 
 PRODUCT = "fair_dispatcher_receive"
@@ -60,7 +65,7 @@ PEERS = (
         label="ChasquiMQ",
         packages=("chasquimq==1.3.0",),
         total=50_000,
-        newest_redis=True,
+        server="newest_redis",
         recovers=True,
         published=True,
     ),
@@ -73,4 +78,19 @@ PEERS = (
         published=True,
         ignores_python_version=True,
     ),
+    Peer(
+        program=PRODUCT,
+        label="this product on RabbitMQ",
+        server="rabbitmq",
+        total=20_000,
+        fair=True,
+        recovers=True,
+    ),
+    Peer(program="bare_aio_pika", label="bare aio-pika", server="rabbitmq", total=20_000),
+    Peer(
+        program=PRODUCT, label="this product on Kafka", server="kafka", total=50_000, fair=True, recovers=True
+    ),
+    Peer(program="bare_aiokafka", label="bare aiokafka", server="kafka", total=50_000),
 )
+# Whose rates are divided by whose, beside the fastest published library and redis-benchmark.
+BARE = ((f"{PRODUCT}@rabbitmq", "bare_aio_pika@rabbitmq"), (f"{PRODUCT}@kafka", "bare_aiokafka@kafka"))

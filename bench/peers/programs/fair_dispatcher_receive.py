@@ -7,16 +7,35 @@ import asyncio
 import uvloop
 from measuring import BATCH, Task, clocked, main
 
-from broker_core import Message, open_dispatcher
+from broker_core import FairDispatcher, Message, open_dispatcher
 
 TASKS = 2
+
+
+def dispatcher(task: Task) -> FairDispatcher:
+    """Make one for the broker that the URL is of; Kafka's bootstrap servers are no URL."""
+    if task.url.startswith("redis:"):
+        return open_dispatcher(broker="redis", url=task.url, namespace="peers")
+    if task.url.startswith("amqp:"):
+        return open_dispatcher(broker="rabbitmq", url=task.url, namespace="peers")
+    return open_dispatcher(broker="kafka", bootstrap_servers=task.url, namespace="peers")
+
+
+async def prepare(task: Task) -> None:
+    """Meet every customer once, so that its queue or partition exists."""
+    async with dispatcher(task) as d:
+        for at in range(0, task.customers, BATCH):
+            some = range(at, min(at + BATCH, task.customers))
+            await d.publish([Message(task.customer(number), b"") for number in some])
+        while deliveries := await d.receive(BATCH, wait=2):
+            await d.ack(deliveries)
 
 
 async def publish(task: Task) -> None:
     """Batches by two tasks."""
     batches = iter(task.batches())
     async with (
-        open_dispatcher(broker="redis", url=task.url, namespace="peers") as d,
+        dispatcher(task) as d,
         asyncio.TaskGroup() as group,
     ):
 
@@ -31,7 +50,7 @@ async def publish(task: Task) -> None:
 async def consume(task: Task) -> None:
     """Receive, handle, ack by two tasks."""
     async with (
-        open_dispatcher(broker="redis", url=task.url, namespace="peers") as d,
+        dispatcher(task) as d,
         asyncio.TaskGroup() as group,
     ):
 
@@ -47,4 +66,4 @@ async def consume(task: Task) -> None:
 
 
 if __name__ == "__main__":
-    main(clocked(publish), clocked(consume), uvloop.run)
+    main(clocked(publish), clocked(consume), uvloop.run, prepare)

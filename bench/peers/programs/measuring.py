@@ -73,12 +73,23 @@ def clocked(step: Callable[[Task], Awaitable[None]]) -> Step:
     return run
 
 
-def main(publish: Step, consume: Step, run: Callable[..., object] = asyncio.run) -> None:
-    """Run both steps, which return their seconds, in one event loop, and print what was measured."""
+async def nothing(task: Task) -> None:
+    """Prepare nothing."""
+    del task
+
+
+def main(
+    publish: Step,
+    consume: Step,
+    run: Callable[..., object] = asyncio.run,
+    prepare: Callable[[Task], Awaitable[None]] = nothing,
+) -> None:
+    """Run both steps, which return their seconds, after what isn't measured; print what was measured."""
     task = Task(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     seconds: list[float] = []
 
     async def both() -> None:
+        await prepare(task)
         seconds.append(await publish(task))
         seconds.append(await consume(task))
 
