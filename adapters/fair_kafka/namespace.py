@@ -32,36 +32,36 @@ class Namespace:
         ledger = (names.ledger, 0)
         self._cluster = Cluster(settings, names.all)
         self._topics = Topics(self._cluster, names, settings)
-        self._partitions = Partitions(self._cluster, settings.timeout_seconds)
+        self.partitions = Partitions(self._cluster, settings.timeout_seconds)
         clock = LedgerClock()
         self._ticker = Ticker(clock, self._tick)
-        self._log = Log(self._partitions, ledger, lambda stored, commands: self._replica.appended(stored, commands))
-        self._session = Session(
+        self._log = Log(self.partitions, ledger, lambda stored, commands: self._replica.appended(stored, commands))
+        self.session = Session(
             self._log,
             self._open_command,
             lambda: self._follower.trouble,
             lambda number: self._replica.listen(number),
             settings.timeout_seconds,
         )
-        self._replica = Replica(self._session.answered, self._ticker.plan, clock)
+        self._replica = Replica(self.session.answered, self._ticker.plan, clock)
         self._ticker.watch(self._replica)
         self._follower = Follower(
-            self._partitions, ledger, self._replica, self._reload, settings.timeout_seconds
+            self.partitions, ledger, self._replica, self._reload, settings.timeout_seconds
         )
-        fetcher = Fetcher(self._partitions, names, settings.cache_bytes)
-        places = CustomerPlaces(self._session, self._replica, self._topics)
+        fetcher = Fetcher(self.partitions, names, settings.cache_bytes)
+        self.places = CustomerPlaces(self.session, self._replica, self._topics)
         self.publisher = Publisher(
-            self._session,
-            self._partitions,
+            self.session,
+            self.partitions,
             names.messages,
-            places,
+            self.places,
             dedup=settings.dedup_window > 0,
             timeout_seconds=settings.timeout_seconds,
         )
-        self.receiver = Receiver(self._session, fetcher, settings, self._ticker.waiting)
-        self.settler = Settler(self._session)
-        self.customers = Customers(self._session, self._replica)
-        self.dead_letters = DeadLetters(self._session, self._replica, fetcher)
+        self.receiver = Receiver(self.session, fetcher, settings, self._ticker.waiting)
+        self.settler = Settler(self.session)
+        self.customers = Customers(self.session, self._replica)
+        self.dead_letters = DeadLetters(self.session, self._replica, fetcher)
 
     async def connect(self) -> None:
         """Look whether there are brokers."""
@@ -73,10 +73,10 @@ class Namespace:
         await patiently(self._follower.catch_up, self._settings.timeout_seconds)
         self._log.start()
         self._follower.start()
-        await self._session.open()
+        await self.session.open()
         count = await self._topics.partition_count()
         if self._replica.ledger.partition_count < count:
-            await self._session.run(lambda s, n: PartitionsAdded(s, n, count))
+            await self.session.run(lambda s, n: PartitionsAdded(s, n, count))
 
     def _open_command(self, session: int, sequence: int) -> Open:
         settings = self._settings
@@ -95,7 +95,7 @@ class Namespace:
         raise NotImplementedError
 
     def _tick(self) -> None:
-        self._session.submit_and_forget(Tick)
+        self.session.submit_and_forget(Tick)
 
     async def close(self) -> None:
         """Stop all tasks and disconnect; what is half received is given back. Idempotent."""

@@ -15,7 +15,7 @@ requires = pytest.mark.requires
 # Name → whether the adapter keeps it. A test without a mark holds for every adapter.
 CAPABILITIES: dict[str, Callable[[Capabilities], bool]] = {
     "fairness_scope": lambda kept: kept.fairness_scope == "namespace",
-    "lease_enforced_by": lambda kept: kept.lease_enforced_by == "broker",
+    "lease_enforced_by": lambda kept: kept.lease_enforced_by in ("broker", "ledger"),
     "attempts": lambda kept: kept.attempts == "exact",
     "backlog": lambda kept: kept.backlog == "exact",
     "dedup": lambda kept: kept.dedup != "none",
