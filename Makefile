@@ -80,6 +80,10 @@ bench: setup ## Measure: prints a table, writes bench/results/ (ARGS="--only end
 bench-peers: setup ## Measure the product beside other queue libraries, each in an environment of its own
 	$(PY) -m bench.peers $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: setup ## Measure what a queue or a partition for each customer costs
+	$(PY) -m bench.scale $(ARGS)
+
 .PHONY: lock
 lock: setup ## Resolve requirements.lock anew, to the newest versions
 	$(PY) -m uv pip compile pyproject.toml --output-file requirements.lock --upgrade --quiet \

@@ -45,9 +45,10 @@ log.retention.check.interval.ms=2000
 class LocalKafka(ChildServer):
     """What it confirmed survives `kill`: pages once written are the system's. No topic is made by use."""
 
-    def __init__(self, jars: Path) -> None:
+    def __init__(self, jars: Path, heap: str = "768m") -> None:
         super().__init__()
         self._jars = jars
+        self._heap = heap
 
     @property
     def url(self) -> str:
@@ -76,7 +77,7 @@ class LocalKafka(ChildServer):
         return [*self._java(), "kafka.Kafka", self._properties]
 
     def _java(self) -> list[str | Path]:
-        quick_start = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", "-Xmx768m"]
+        quick_start = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", f"-Xmx{self._heap}"]
         logging = f"-Dlog4j2.configurationFile={_LOGGING}"
         return ["java", *quick_start, logging, "-cp", f"{self._jars}/*"]
 
