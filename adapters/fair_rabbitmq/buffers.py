@@ -1,0 +1,94 @@
+"""Messages that have come to this dispatcher and are not handed over yet, by customer."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fair_rabbitmq.records import Stored, place_of
+
+if TYPE_CHECKING:
+    from fair_rabbitmq.session import Session
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """A queue that is consumed, or may be. tag: of the consumer, None when it isn't consumed.
+
+    outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
+    the queue was last known to be empty, so that an empty buffer doesn't mean an empty queue.
+    """
+
+    owner: str
+    generation: int
+    queue: str
+    tag: str | None = None
+    prefetch: int = 0
+    outstanding: int = 0
+    buffered: int = 0
+    full: bool = False
+    used_at: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """A message that came to us. It is valid as long as its session is."""
+
+    source: Source
+    session: Session
+    consumer: str
+    tag: int
+    redelivered: bool
+    stored: Stored
+    decodable: bool = True
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.stored.id
+
+    @property
+    def customer(self) -> str:
+        """The message's customer."""
+        return self.stored.customer
+
+
+@dataclass(slots=True, eq=False)
+class Buffer:
+    """What came for one customer: what was given back before goes first, by id; then the rest as it came."""
+
+    _fresh: deque[Arrival] = field(default_factory=deque)
+    _returned: list[tuple[tuple[int, int], int, Arrival]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._returned)
+
+    def add(self, arrival: Arrival) -> None:
+        """Put in what came from the queue."""
+        if arrival.redelivered:
+            heapq.heappush(self._returned, (place_of(arrival.id), arrival.tag, arrival))
+        else:
+            self._fresh.append(arrival)
+
+    def put_back(self, arrival: Arrival) -> None:
+        """Put in front what was taken and not handed over."""
+        heapq.heappush(self._returned, (place_of(arrival.id), arrival.tag, arrival))
+
+    def head(self) -> Arrival | None:
+        """Return the next one."""
+        if self._returned:
+            return self._returned[0][2]
+        return self._fresh[0] if self._fresh else None
+
+    def take(self) -> Arrival:
+        """Take the next one out."""
+        return heapq.heappop(self._returned)[2] if self._returned else self._fresh.popleft()
+
+    def clear(self) -> list[Arrival]:
+        """Take all out."""
+        arrivals = [arrival for _, _, arrival in self._returned] + list(self._fresh)
+        self._returned.clear()
+        self._fresh.clear()
+        return arrivals

@@ -1,0 +1,206 @@
+"""Connections to the broker that are made anew when they break, few times a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+from aiormq.connection import Connection as Wire
+from yarl import URL
+
+from broker_core.errors import BrokerUnavailable
+from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
+from fair_rabbitmq.wire import WireChannel
+
+T = TypeVar("T")
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+CLOSE_SECONDS = 0.3
+
+# Outages are told once by whoever uses this adapter; the client's own loggers tell each failure, with
+# traces of the frames that were under way.
+for _name in ("aiormq", "aio_pika"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+class Link:
+    """One connection, made when it is first needed. Every wait is bounded by the time-out."""
+
+    def __init__(self, url: str, name: str, timeout_seconds: float, heartbeat_seconds: int) -> None:
+        self._url = URL(url).update_query(
+            {"name": name, "heartbeat": str(heartbeat_seconds), "timeout": str(int(timeout_seconds) or 1)}
+        )
+        self.timeout_seconds = timeout_seconds
+        self._connection: aio_pika.Connection | None = None
+        self._connecting: asyncio.Task[aio_pika.Connection] | None = None
+        self._pause_seconds = 0.0
+        self._not_before = 0.0
+        self._closed = False
+        self._dropping: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether there is a connection, as far as is known."""
+        return self._connection is not None and _is_open(self._connection)
+
+    async def connection(self) -> aio_pika.Connection:
+        """Return the connection; raises NotSent (BrokerUnavailable) when there is none in time."""
+        if self._connection is not None and _is_open(self._connection):
+            return self._connection
+        if self._closed:
+            raise NotSent("the dispatcher is closed")
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="fair-dispatcher-connect")
+            self._connecting.add_done_callback(self._connected)
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await asyncio.shield(self._connecting)
+        except TimeoutError as error:
+            raise NotSent("RabbitMQ can't be reached in time") from error
+
+    def _connected(self, task: asyncio.Task[aio_pika.Connection]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()
+
+    async def _connect(self) -> aio_pika.Connection:
+        if self._connection is not None:
+            await self._end(self._connection)
+            self._connection = None
+        clock = asyncio.get_running_loop().time
+        if (wait := self._not_before - clock()) > 0:
+            await asyncio.sleep(wait)
+        connection = aio_pika.Connection(self._url)
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await connection.connect()
+        except CLIENT_ERRORS as error:
+            self._pause_seconds = min(
+                max(FIRST_PAUSE_SECONDS, 2 * self._pause_seconds), LONGEST_PAUSE_SECONDS
+            )
+            self._not_before = clock() + self._pause_seconds
+            await self._end(connection)
+            failure = to_dispatcher_error(error)
+            if isinstance(failure, BrokerUnavailable) and failure.retryable:
+                raise NotSent(str(failure)) from error
+            raise failure from error
+        except asyncio.CancelledError:
+            await self._end(connection)
+            raise
+        self._pause_seconds = self._pause_seconds / 2 if self._pause_seconds > FIRST_PAUSE_SECONDS else 0.0
+        # A broker that takes connections and drops them at once must not make us spin.
+        self._not_before = clock() + max(FIRST_PAUSE_SECONDS, self._pause_seconds)
+        self._connection = connection
+        return connection
+
+    async def wire(self) -> Wire:
+        """Return the connection as aiormq has it."""
+        return wire_of(await self.connection())
+
+    async def open_channel(self, *, confirms: bool) -> WireChannel:
+        """Open a channel of ours, bounded."""
+        wire = await self.wire()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await WireChannel.open_on(wire, confirms=confirms)
+        except CLIENT_ERRORS as error:
+            if isinstance(error, TimeoutError):
+                self.drop(wire)
+            raise NotSent("RabbitMQ can't be reached or doesn't answer in time") from error
+
+    async def open_plain(self, *, confirms: bool) -> AbstractChannel:
+        """Open a channel of aio-pika's, bounded; unroutable messages are errors."""
+        connection = await self.connection()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        except CLIENT_ERRORS as error:
+            if isinstance(error, TimeoutError):
+                self.drop(wire_of(connection))
+            raise NotSent("RabbitMQ can't be reached or doesn't answer in time") from error
+
+    def drop(self, wire: Wire) -> None:
+        """Give up a connection that doesn't answer, so that the next call makes a new one."""
+        connection = self._connection
+        if connection is None or connection.transport is None or wire_of(connection) is not wire:
+            return
+        self._connection = None
+        task = asyncio.create_task(self._end(connection), name="fair-dispatcher-drop")
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
+
+    async def _end(self, connection: aio_pika.Connection) -> None:
+        if connection.transport is None:
+            connection_closed = asyncio.ensure_future(connection.close())
+            await asyncio.wait({connection_closed}, timeout=CLOSE_SECONDS)
+            return
+        wire = wire_of(connection)
+        wire.READER_CLOSE_TIMEOUT = CLOSE_SECONDS  # type: ignore[misc]
+        closing = asyncio.ensure_future(connection.close())
+        await asyncio.wait({closing}, timeout=2 * CLOSE_SECONDS)
+        if not closing.done():
+            closing.cancel()
+            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+        if closing.done() and not closing.cancelled():
+            closing.exception()
+
+    async def close(self) -> None:
+        """Disconnect for good. Idempotent; takes a second at most."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, BrokerUnavailable):
+                await self._connecting
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._end(connection)
+        if self._dropping:
+            await asyncio.wait(self._dropping, timeout=CLOSE_SECONDS)
+
+    async def bounded(self, wire: Wire, call: Awaitable[T]) -> T:
+        """Return what a call on this connection returns; drops the connection if there is no answer in time."""
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await call
+        except CLIENT_ERRORS as error:
+            if isinstance(error, TimeoutError):
+                self.drop(wire)
+            raise to_dispatcher_error(error) from error
+
+
+def wire_of(connection: aio_pika.Connection) -> Wire:
+    """Return aiormq's part of a connection."""
+    assert connection.transport is not None
+    return cast(Wire, connection.transport.connection)
+
+
+def _is_open(connection: aio_pika.Connection) -> bool:
+    return connection.transport is not None and wire_of(connection).is_opened
+
+
+class Connections:
+    """Publishing and consuming on connections of their own, for a full broker stops reading from publishers."""
+
+    def __init__(self, url: str, name: str, timeout_seconds: float, heartbeat_seconds: int) -> None:
+        self.publisher = Link(url, f"{name} publishing", timeout_seconds, heartbeat_seconds)
+        self.consumer = Link(url, f"{name} consuming", timeout_seconds, heartbeat_seconds)
+
+    async def publishing(self) -> AbstractChannel:
+        """Open a channel with publisher confirms whose unroutable messages are errors."""
+        return await self.publisher.open_plain(confirms=True)
+
+    async def consuming(self) -> AbstractChannel:
+        """Open a channel for consuming."""
+        return await self.consumer.open_plain(confirms=False)
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent; takes a second at most."""
+        await asyncio.gather(self.publisher.close(), self.consumer.close())
+
+
+Listener = Callable[[], None]

@@ -1,0 +1,292 @@
+"""Consumers of the customers' queues, as long as somebody receives; what they bring waits in buffers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+
+from pamqp.base import Frame
+from pamqp.commands import Basic, Queue
+
+from broker_core.errors import BrokerUnavailable, DispatcherError
+from fair_rabbitmq.buffers import Arrival, Buffer, Source
+from fair_rabbitmq.connection import Link
+from fair_rabbitmq.line import Line
+from fair_rabbitmq.records import Stored, read
+from fair_rabbitmq.session import Session
+
+log = logging.getLogger(__name__)
+
+_FEWEST_AHEAD = 16
+_MOST_AHEAD = 1000
+_REFILL_SECONDS = 0.5
+_FRAMES_AT_ONCE = 500
+
+Prefetch = Callable[[str], int]
+
+
+class Consumers:
+    """Consumes queues over one session and keeps what came until it is taken or given back.
+
+    on_arrival is called with the customer of whatever comes, on_lost when a session is lost with all
+    that came over it. Its methods are not to be called at the same time as one another.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        line: Line,
+        max_buffered: int,
+        on_arrival: Callable[[str], None],
+        on_lost: Callable[[Session], None],
+    ) -> None:
+        self._link = link
+        self._line = line
+        self._max_buffered = max_buffered
+        self._on_arrival = on_arrival
+        self._on_lost = on_lost
+        self._session: Session | None = None
+        self._by_tag: dict[str, Source] = {}
+        self._tags = count(1)
+        self.sources: dict[str, Source] = {}  # owner → its queue
+        self.buffers: dict[str, Buffer] = {}
+        self.buffered = 0
+        self._came = asyncio.Event()
+
+    @property
+    def session(self) -> Session | None:
+        """The present session, None if there is none that lives."""
+        return self._session if self._session is not None and self._session.alive else None
+
+    async def open(self) -> Session:
+        """Return a session that lives. Bounded; raises BrokerUnavailable."""
+        session = self.session
+        if session is not None:
+            return session
+        if self._session is not None:
+            self._lose(self._session)
+        channel = await self._link.open_channel(confirms=False)
+        session = Session(self._link, channel)
+        channel.on_delivery = lambda deliver, properties, body: self._take_in(session, deliver, properties, body)
+        channel.on_cancelled = self._on_cancelled
+        channel.closing.add_done_callback(lambda _: self._lose(session))
+        self._session = session
+        return session
+
+    def _lose(self, session: Session) -> None:
+        if self._session is not session:
+            return
+        self._session = None
+        for source in self.sources.values():
+            source.tag, source.outstanding, source.buffered, source.full = None, 0, 0, False
+        self._by_tag.clear()
+        for buffer in self.buffers.values():
+            buffer.clear()
+        self.buffered = 0
+        self._came.set()
+        self._on_lost(session)
+
+    def _on_cancelled(self, tag: str) -> None:
+        source = self._by_tag.pop(tag, None)
+        if source is not None and source.tag == tag:
+            source.tag, source.outstanding, source.full = None, 0, False
+
+    # What comes.
+
+    def _take_in(
+        self, session: Session, deliver: Basic.Deliver, properties: Basic.Properties, body: bytes
+    ) -> None:
+        tag = deliver.consumer_tag or ""
+        source = self._by_tag.get(tag)
+        if source is None or session is not self._session:
+            return  # given back by the broker when the session ends
+        stored = read(properties, body)
+        decodable = stored is not None
+        if stored is None:
+            stored = Stored(f"0-{deliver.delivery_tag}-{source.generation:010x}", source.owner, 0, "", body)
+        arrival = Arrival(
+            source, session, tag, deliver.delivery_tag or 0, bool(deliver.redelivered), stored, decodable
+        )
+        session.note(arrival)
+        if tag == source.tag:
+            source.outstanding += 1
+            if source.outstanding >= source.prefetch:
+                source.full = True
+        self._put(arrival)
+        self._came.set()
+        self._on_arrival(stored.customer)
+
+    def _put(self, arrival: Arrival) -> None:
+        buffer = self.buffers.get(arrival.customer)
+        if buffer is None:
+            buffer = self.buffers[arrival.customer] = Buffer()
+        buffer.add(arrival)
+        arrival.source.buffered += 1
+        self.buffered += 1
+
+    def take(self, customer: str) -> Arrival:
+        """Take the next message of a customer out of its buffer."""
+        arrival = self.buffers[customer].take()
+        arrival.source.buffered -= 1
+        self.buffered -= 1
+        return arrival
+
+    def put_back(self, arrivals: Iterable[Arrival]) -> None:
+        """Put in again what was taken and not handed over; what was lost meanwhile is left out."""
+        for arrival in arrivals:
+            if arrival.session.holds(arrival) and arrival.session is self._session:
+                self.buffers.setdefault(arrival.customer, Buffer()).put_back(arrival)
+                arrival.source.buffered += 1
+                self.buffered += 1
+                self._on_arrival(arrival.customer)
+
+    def clear(self, customer: str) -> list[Arrival]:
+        """Take all messages of a customer out of its buffer."""
+        buffer = self.buffers.pop(customer, None)
+        arrivals = buffer.clear() if buffer is not None else []
+        for arrival in arrivals:
+            arrival.source.buffered -= 1
+        self.buffered -= len(arrivals)
+        return arrivals
+
+    # Beginning and ending.
+
+    def _ahead(self, wanted: int) -> int:
+        """Bound how many messages of a source are fetched ahead."""
+        fair = max(1, self._max_buffered // max(1, len(self._by_tag) or 1))
+        return max(1, min(max(wanted, _FEWEST_AHEAD), _MOST_AHEAD, fair))
+
+    async def begin(self, sources: Sequence[tuple[Source, int]]) -> None:
+        """Consume these queues, each fetching so much ahead, anew where they are consumed already.
+
+        Returns when all that was ready, as far as there is room for it, is in the buffers.
+        """
+        if not sources:
+            return
+        session = await self.open()
+        for start in range(0, len(sources), _FRAMES_AT_ONCE):
+            part = sources[start : start + _FRAMES_AT_ONCE]
+            frames: list[Frame] = []
+            for source, wanted in sorted(part, key=lambda one: one[1]):
+                if source.tag is not None:
+                    frames.append(Basic.Cancel(consumer_tag=source.tag))
+                prefetch = self._ahead(wanted)
+                if prefetch != session.prefetch:
+                    session.prefetch = prefetch
+                    frames.append(Basic.Qos(prefetch_count=prefetch))
+                tag = f"c{next(self._tags)}"
+                source.tag, source.prefetch, source.outstanding, source.full = tag, prefetch, 0, False
+                self._by_tag[tag] = source
+                frames.append(Basic.Consume(queue=source.queue, consumer_tag=tag))
+            await session.call(frames)
+        await self._until_settled([source for source, _ in sources if not source.buffered])
+
+    async def _until_settled(self, sources: Sequence[Source]) -> None:
+        """Return when each source has brought something, or its queue is known to be empty."""
+        until = time.monotonic() + _REFILL_SECONDS
+        waiting = list(sources)
+        while waiting:
+            counts = await self.ready_counts([source.queue for source in waiting])
+            session = await self.open()
+            await session.sync()
+            left = []
+            for source, ready in zip(waiting, counts, strict=True):
+                if source.buffered:
+                    continue
+                if ready:
+                    left.append(source)
+                elif source.outstanding < source.prefetch:
+                    source.full = False
+            waiting = [source for source in left if source.tag is not None]
+            if not waiting or time.monotonic() > until:
+                return
+            self._came.clear()
+            try:
+                async with asyncio.timeout(0.005):
+                    await self._came.wait()
+            except TimeoutError:
+                continue
+
+    async def refill(self, source: Source, wanted: int) -> None:
+        """Return when the source's buffer holds something again, or its queue is empty as far as one can know."""
+        if source.buffered or not source.full:
+            return
+        if source.tag is None or source.outstanding >= source.prefetch:
+            await self.begin([(source, wanted)])
+        else:
+            await self._until_settled([source])
+            if not source.buffered and source.full:
+                await self.begin([(source, wanted)])
+
+    async def ready_counts(self, queues: Sequence[str]) -> list[int]:
+        """Count what is ready in queues; 0 for one that doesn't exist."""
+        counts: list[int] = []
+        for start in range(0, len(queues), _FRAMES_AT_ONCE):
+            part = queues[start : start + _FRAMES_AT_ONCE]
+            try:
+                answers = await self._line.call([Queue.Declare(queue=queue, passive=True) for queue in part])
+            except BrokerUnavailable as error:
+                if error.retryable and not self._link.is_up:
+                    raise
+                answers = []
+            if len(answers) == len(part):
+                counts += [_count(answer) for answer in answers]
+            else:
+                counts += [await self._ready_count(queue) for queue in part]
+        return counts
+
+    async def _ready_count(self, queue: str) -> int:
+        try:
+            (answer,) = await self._line.call([Queue.Declare(queue=queue, passive=True)])
+        except BrokerUnavailable as error:
+            if self._link.is_up and type(error.__cause__).__name__ == "ChannelNotFoundEntity":
+                return 0
+            raise
+        return _count(answer)
+
+    async def end(self, sources: Sequence[Source] | None = None) -> None:
+        """Consume these queues, or all, no longer, and give back what came from them, at its old place."""
+        session = self.session
+        if session is None:
+            return
+        ending = [s for s in (self.sources.values() if sources is None else sources) if s.tag is not None]
+        tags = [source.tag for source in ending if source.tag is not None]
+        for source in ending:
+            source.tag, source.outstanding, source.full = None, 0, False
+        for start in range(0, len(tags), _FRAMES_AT_ONCE):
+            await session.call([Basic.Cancel(consumer_tag=tag) for tag in tags[start : start + _FRAMES_AT_ONCE]])
+        if tags:
+            await session.sync()
+        returned: list[Arrival] = []
+        chosen = None if sources is None else set(map(id, sources))
+        for customer in [name for name, buffer in self.buffers.items() if len(buffer)]:
+            arrivals = self.clear(customer)
+            kept = [a for a in arrivals if chosen is not None and id(a.source) not in chosen]
+            returned += [a for a in arrivals if chosen is None or id(a.source) in chosen]
+            if kept:
+                for arrival in kept:
+                    self._put(arrival)
+        for tag in tags:
+            self._by_tag.pop(tag, None)
+        await session.requeue(returned)
+
+    async def close(self) -> None:
+        """Give everything back, quickly or not at all. Never raises."""
+        try:
+            async with asyncio.timeout(0.3):
+                await self.end()
+        except (DispatcherError, TimeoutError):
+            log.debug("what was fetched ahead is given back by the end of the connection")
+
+
+def _count(answer: Frame) -> int:
+    return int(getattr(answer, "message_count", 0) or 0)
+
+
+def share(n: int, customers: int) -> int:
+    """Return how many messages of each customer a receive of n will need, about."""
+    return math.ceil(n / max(1, customers))

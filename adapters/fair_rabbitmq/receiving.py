@@ -1,0 +1,296 @@
+"""Receives: takes what the schedule says, writes it into the journal, hands it over; waits without polling."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from broker_core import envelope
+from broker_core.errors import BrokerUnavailable, DispatcherError
+from broker_core.model import Delivery, Message
+from fair_rabbitmq.buffers import Arrival
+from fair_rabbitmq.dead_letters import Burial, DeadLetters
+from fair_rabbitmq.journal.events import HandedOver, Released
+from fair_rabbitmq.journal.events import Lease as Leased
+from fair_rabbitmq.journal.stream import Journal
+from fair_rabbitmq.leases import Lease, Leases, Recent
+from fair_rabbitmq.peers import Peers
+from fair_rabbitmq.receipts import Receipts
+from fair_rabbitmq.records import DUE, REDRIVEN, RESENT, parcel_of, published_at
+from fair_rabbitmq.scheduling import Scheduler
+from fair_rabbitmq.settings import RabbitMQSettings
+from fair_rabbitmq.settling import Settler
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+
+
+class News:
+    """Lets receives sleep until something has changed; what changed while nobody slept isn't missed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def tell(self) -> None:
+        """Wake all."""
+        self.count += 1
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    async def sleep(self, seconds: float, seen: int) -> None:
+        """Return when there is news since `seen`, after `seconds` at the latest."""
+        if self.count != seen:
+            return
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.add(sleeper)
+        try:
+            await asyncio.wait({sleeper}, timeout=seconds)
+        finally:
+            self._sleepers.discard(sleeper)
+
+
+class Receiver:
+    """Leases messages; consumes only while somebody receives, or did a moment ago."""
+
+    def __init__(
+        self,
+        settings: RabbitMQSettings,
+        journal: Journal,
+        scheduler: Scheduler,
+        leases: Leases,
+        settler: Settler,
+        dead_letters: DeadLetters,
+        peers: Peers,
+        receipts: Receipts,
+        ended: Recent,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._scheduler = scheduler
+        self._leases = leases
+        self._settler = settler
+        self._dead_letters = dead_letters
+        self._peers = peers
+        self._receipts = receipts
+        self._ended = ended
+        self.news = News()
+        self._receiving = 0
+        self._lingering: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody is receiving now."""
+        return self._receiving > 0
+
+    async def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:
+        """Return deliveries as soon as there are some, [] after wait_seconds; ride out short outages."""
+        self._begin()
+        try:
+            return await self._receive(max_messages, wait_seconds)
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        self._receiving += 1
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+
+    def _end(self) -> None:
+        self._receiving -= 1
+        if not self._receiving:
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(self._settings.linger_seconds, self._stop_lingering)
+
+    def _stop_lingering(self) -> None:
+        self._lingering = None
+        self._own(self._give_back_quietly())
+
+    async def _give_back_quietly(self) -> None:
+        try:
+            if not self._receiving:
+                await self._scheduler.give_back()
+        except DispatcherError as error:
+            log.debug("what was fetched ahead comes back when the connection ends: %s", error)
+
+    async def _receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:
+        clock = asyncio.get_running_loop().time
+        until = clock() + wait_seconds
+        pause_seconds = FIRST_PAUSE_SECONDS
+        looked = False
+        while True:
+            try:
+                seen = self.news.count
+                deliveries = await self._take(max_messages)
+                if deliveries:
+                    return deliveries
+                if not looked:
+                    looked = True
+                    await self._look_around()
+                    continue
+                left = until - clock()
+                if left <= 0:
+                    return []
+                probe = self._settings.timeout_seconds
+                await self.news.sleep(min(left, probe), seen)
+                if self.news.count == seen and left > probe:
+                    await self._scheduler.probe()
+                pause_seconds = FIRST_PAUSE_SECONDS
+            except BrokerUnavailable as error:
+                if not error.retryable or clock() + pause_seconds >= until:
+                    raise
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+                looked = False
+
+    async def _look_around(self) -> None:
+        """Make sure that there is nothing which we haven't heard of, and nothing that idle peers keep."""
+        await self._journal.barrier()
+        await self._peers.ask_all("give back")
+        await self._scheduler.probe()
+
+    async def _take(self, max_messages: int) -> list[Delivery]:
+        task: asyncio.Task[list[Delivery]] = asyncio.create_task(
+            self._gather_and_hand_over(max_messages), name="fair-dispatcher-receive"
+        )
+        self._tasks.add(task)  # type: ignore[arg-type]
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._undo)
+            raise
+
+    def _undo(self, task: asyncio.Task[list[Delivery]]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            return
+        if task.result():
+            self._own(self._settler.release_quietly([delivery.receipt for delivery in task.result()]))
+
+    def _own(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[arg-type,var-annotated]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _gather_and_hand_over(self, max_messages: int) -> list[Delivery]:
+        while True:
+            arrivals = await self._scheduler.gather(max_messages)
+            if not arrivals:
+                return []
+            try:
+                deliveries = await self._hand_over(arrivals)
+            except BaseException:
+                self._scheduler.put_back(arrivals)
+                raise
+            if deliveries:
+                return deliveries
+
+    async def _hand_over(self, arrivals: list[Arrival]) -> list[Delivery]:
+        if any(one.redelivered or one.stored.came in (RESENT, DUE) for one in arrivals):
+            # The journal has to know all that happened to them before they came again.
+            await self._journal.barrier()
+        chosen, left_over, burials = self._sort(arrivals)
+        if left_over:
+            await self._settler.ack_arrivals(left_over)
+        if burials:
+            await self._dead_letters.bury([burial for _, burial in burials])
+            await self._settler.ack_arrivals([arrival for arrival, _ in burials])
+        if not chosen:
+            return []
+        seconds = self._settings.lease_seconds
+        until = time.time() + seconds
+        until_ms = int(until * 1000)
+        try:
+            await self._journal.append(
+                HandedOver(tuple(Leased(one.id, one.customer, until_ms) for one, _, _ in chosen))
+            )
+        except DispatcherError:
+            self._journal.append_soon(Released(tuple(one.id for one, _, _ in chosen)))
+            raise
+        return self._lease(chosen, time.monotonic() + seconds, datetime.fromtimestamp(until_ms / 1000, UTC))
+
+    def _lease(
+        self, chosen: Sequence[tuple[Arrival, Message, int]], ends: float, lease_until: datetime
+    ) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        lost: list[str] = []
+        for arrival, message, attempt in chosen:
+            if not arrival.session.holds(arrival):
+                lost.append(arrival.id)
+                continue
+            receipt = self._receipts.make(arrival.id, arrival.customer)
+            self._leases.add(Lease(receipt, arrival, attempt, ends))
+            deliveries.append(
+                Delivery(message, arrival.id, attempt, published_at(arrival.id), lease_until, receipt)
+            )
+        if lost:
+            self._journal.append_soon(Released(tuple(lost)))
+        if deliveries:
+            self._settler.watch_ends()
+        return deliveries
+
+    def _sort(
+        self, arrivals: Sequence[Arrival]
+    ) -> tuple[
+        list[tuple[Arrival, Message, int]], list[Arrival], list[tuple[Arrival, Burial]]
+    ]:
+        replica = self._journal.replica
+        chosen: list[tuple[Arrival, Message, int]] = []
+        left_over: list[Arrival] = []
+        burials: list[tuple[Arrival, Burial]] = []
+        now_ms = int(time.time() * 1000)
+        for arrival in arrivals:
+            stored = arrival.stored
+            if not arrival.session.holds(arrival):
+                continue
+            known = arrival.redelivered or bool(stored.came)
+            if known and self._is_left_over(arrival):
+                left_over.append(arrival)
+                continue
+            attempts = replica.attempts(arrival.id) if known and stored.came != REDRIVEN else 0
+            if stored.came == REDRIVEN and arrival.redelivered:
+                attempts = replica.attempts(arrival.id)
+            if known and attempts >= self._settings.max_attempts:
+                burials.append((arrival, Burial(parcel_of(stored), attempts, "lease expired", now_ms)))
+                continue
+            try:
+                if not arrival.decodable:
+                    raise envelope.UndecodableEnvelope("not written by this adapter")
+                message = envelope.decode(stored.body, stored.customer, stored.cost)
+            except envelope.UndecodableEnvelope:
+                log.warning("an undecodable entry was moved to the dead letters")
+                burials.append((arrival, Burial(parcel_of(stored), attempts, "undecodable entry", now_ms)))
+                continue
+            chosen.append((arrival, message, attempts + 1))
+        return chosen, left_over, burials
+
+    def _is_left_over(self, arrival: Arrival) -> bool:
+        """Tell whether this is a copy of a message that was finished, or is held, through another copy."""
+        if arrival.id in self._ended:
+            return True
+        lease = self._leases.of_id(arrival.id)
+        if lease is not None and lease.arrival is not arrival and lease.arrival.session.holds(lease.arrival):
+            return True
+        return arrival.stored.came != REDRIVEN and self._journal.replica.is_buried(arrival.id)
+
+    async def close(self) -> None:
+        """Undo what cancelled receives took, half a second at most. Idempotent."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=0.3)
+            while self._tasks - pending:
+                await asyncio.wait(self._tasks - pending, timeout=0.2)
+                break
+            for task in list(self._tasks):
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=0.1)

@@ -1,0 +1,180 @@
+"""Whose message is next: deficit round robin over what this dispatcher has fetched ahead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from broker_core.fairness import DeficitRoundRobin
+from broker_core.model import CustomerPolicy
+from fair_rabbitmq.buffers import Arrival, Source
+from fair_rabbitmq.consuming import Consumers, share
+from fair_rabbitmq.journal.stream import Journal
+from fair_rabbitmq.records import place_of
+from fair_rabbitmq.topology import Topology
+
+
+class Scheduler:
+    """Takes messages out of the queues of all known customers, one `gather` at a time.
+
+    The ring outlives the buffers: who was to be served next still is after a pause or an outage.
+    """
+
+    def __init__(self, journal: Journal, topology: Topology, consumers: Consumers, quantum: int) -> None:
+        self._journal = journal
+        self._topology = topology
+        self._consumers = consumers
+        self._quantum = quantum
+        self._ring = DeficitRoundRobin(quantum, self._weight)
+        self._newcomers: set[str] = set()
+        self._stale = True
+        self.turn = asyncio.Lock()
+
+    def _policy(self, customer: str) -> CustomerPolicy | None:
+        return self._journal.replica.policy(customer)
+
+    def _weight(self, customer: str) -> int:
+        policy = self._policy(customer)
+        return policy.weight if policy is not None and policy.weight is not None else 1
+
+    def _is_paused(self, customer: str) -> bool:
+        policy = self._policy(customer)
+        return policy is not None and bool(policy.paused)
+
+    def has_news_of(self, customer: str) -> None:
+        """Note that something of the customer may have come."""
+        if customer not in self._ring:
+            self._newcomers.add(customer)
+
+    def look_anew(self) -> None:
+        """Note that customers, policies or consumers have changed."""
+        self._stale = True
+
+    async def gather(self, wanted: int) -> list[Arrival]:
+        """Take up to `wanted` messages in the order of the schedule; [] when nothing is ready here."""
+        async with self.turn:
+            await self._consume_all(wanted)
+            taken: list[Arrival] = []
+            try:
+                await self._choose(wanted, taken)
+            except BaseException:
+                self._consumers.put_back(taken)
+                raise
+            return taken
+
+    async def _choose(self, wanted: int, taken: list[Arrival]) -> None:
+        consumers = self._consumers
+        while len(taken) < wanted:
+            self._join_newcomers()
+            customer = self._ring.next_customer(self._head_cost)
+            if customer is None:
+                return
+            arrival = consumers.take(customer)
+            taken.append(arrival)
+            if arrival.decodable:
+                self._ring.charge(arrival.stored.cost)
+            if not consumers.buffers[customer]:
+                if arrival.source.full and not self._is_paused(customer):
+                    left = share(wanted - len(taken), len(self._ring))
+                    await consumers.refill(arrival.source, max(left, self._ahead(customer)))
+                if not consumers.buffers.get(customer):
+                    self._ring.leave(customer)
+                    consumers.buffers.pop(customer, None)
+
+    def _head_cost(self, customer: str) -> int | None:
+        buffer = self._consumers.buffers.get(customer)
+        head = buffer.head() if buffer is not None else None
+        if head is None or self._is_paused(customer):
+            return None
+        return head.stored.cost
+
+    def _join_newcomers(self) -> None:
+        if not self._newcomers:
+            return
+        heads = []
+        for customer in self._newcomers:
+            buffer = self._consumers.buffers.get(customer)
+            head = buffer.head() if buffer is not None else None
+            if head is not None and not self._is_paused(customer):
+                heads.append((place_of(head.id), customer))
+        self._newcomers.clear()
+        for _, customer in sorted(heads):
+            self._ring.join(customer)
+
+    def _ahead(self, customer: str) -> int:
+        return 2 * self._quantum * self._weight(customer)
+
+    async def _consume_all(self, wanted: int) -> None:
+        consumers = self._consumers
+        await consumers.open()
+        if self._stale:
+            self._stale = False
+            try:
+                await self._consume_changed(wanted)
+            except BaseException:
+                self._stale = True
+                raise
+        need = share(wanted, len(self._ring) + len(self._newcomers))
+        empty = [
+            source
+            for source in consumers.sources.values()
+            if source.full
+            and source.tag is not None
+            and source.outstanding >= source.prefetch
+            and source.buffered < need
+            and not self._skips(source.owner)
+        ]
+        if empty:
+            await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in empty])
+
+    def _skips(self, owner: str) -> bool:
+        return not self._topology.hashed_queues and self._is_paused(owner)
+
+    async def _consume_changed(self, wanted: int) -> None:
+        consumers, topology = self._consumers, self._topology
+        known = {one.name: one for one in self._journal.replica.customers()}
+        ended: list[Source] = []
+        for owner, source in list(consumers.sources.items()):
+            one = known.get(owner)
+            if one is None or one.oldest != source.generation:
+                ended.append(source)
+                del consumers.sources[owner]
+            elif self._skips(owner):
+                ended.append(source)
+        if any(source.tag is not None for source in ended):
+            await consumers.end(ended)
+        fresh: list[Source] = []
+        for owner, one in known.items():
+            if self._skips(owner):
+                continue
+            source = consumers.sources.get(owner)
+            if source is None:
+                source = Source(owner, one.oldest, topology.queue(owner, one.oldest))
+                consumers.sources[owner] = source
+            if source.tag is None:
+                fresh.append(source)
+        if fresh:
+            need = share(wanted, len(fresh))
+            await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in fresh])
+        for customer, buffer in consumers.buffers.items():
+            if buffer:
+                self.has_news_of(customer)
+
+    def put_back(self, arrivals: Iterable[Arrival]) -> None:
+        """Put in again what was taken and not handed over."""
+        self._consumers.put_back(arrivals)
+
+    async def probe(self) -> None:
+        """Return when what the broker sent by now is here; notices a connection that is dead."""
+        await (await self._consumers.open()).sync()
+
+    async def give_back(self) -> None:
+        """Consume nothing for now and give back what was fetched ahead."""
+        async with self.turn:
+            self._stale = True
+            await self._consumers.end()
+
+    def forfeit(self, customers: Iterable[str]) -> None:
+        """Drop the credit of customers whose messages were taken away."""
+        for customer in customers:
+            self._ring.forfeit(customer)

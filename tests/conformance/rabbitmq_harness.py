@@ -1,0 +1,105 @@
+"""The harness of the adapter for RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import aio_pika
+
+from broker_core.adapter import Capabilities
+from broker_core.conformance.harness import Features, Harness
+from broker_core.conformance.polling import Deadline
+from broker_core.conformance.proxy import TcpProxy
+from broker_core.dispatcher import FairDispatcher
+from fair_rabbitmq.adapter import RabbitMQAdapter
+from fair_rabbitmq.settings import RabbitMQSettings
+from fair_rabbitmq.topology import Topology
+from tests.servers.interface import BrokerServer
+
+_RESTART_SECONDS = 40.0
+# Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
+_PROXY_TIMEOUT_SECONDS = 1.0
+
+
+class RabbitMQHarness(Harness):
+    """Every namespace of it has queues of that type."""
+
+    features: ClassVar[Features] = Features(
+        processes=True, restartable=True, proxy=True, credentials=True, garbage=True
+    )
+
+    def __init__(self, server: BrokerServer, **settings: Any) -> None:
+        super().__init__()
+        self._server = server
+        self._settings = settings
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return RabbitMQAdapter.capabilities
+
+    def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
+        host, port = (proxy.host, proxy.port) if proxy is not None else self.broker_address()
+        time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
+        return self._make(namespace, f"amqp://guest:guest@{host}:{port}/", {**time_out, **settings})
+
+    def _make(self, namespace: str, url: str, settings: Mapping[str, Any]) -> FairDispatcher:
+        loaded = RabbitMQSettings.load(namespace=namespace, url=url, **{**self._settings, **settings})
+        return FairDispatcher(RabbitMQAdapter(loaded), loaded)
+
+    def worker_target(self) -> Mapping[str, Any]:
+        host, port = self.broker_address()
+        return {"broker": "rabbitmq", "url": f"amqp://guest:guest@{host}:{port}/", **self._settings}
+
+    def broker_address(self) -> tuple[str, int]:
+        return self._server.host, self._server.port
+
+    def unauthorised(self, namespace: str) -> FairDispatcher:
+        host, port = self.broker_address()
+        return self._make(namespace, f"amqp://guest:wrong-secret@{host}:{port}/", {})
+
+    async def restart_broker(self) -> None:
+        await asyncio.to_thread(self._server.kill)
+        await asyncio.to_thread(self._server.launch)
+        await Deadline(_RESTART_SECONDS).until(
+            lambda: asyncio.to_thread(self._server.answers), "the server after its restart"
+        )
+
+    async def residue(self, namespace: str) -> Collection[str]:
+        # What exists can only be listed through the management API; known names are asked for here.
+        return []
+
+    def constant_residue(self, namespace: str) -> Collection[str]:
+        return []
+
+    async def inject_garbage(self, namespace: str, customer: str) -> None:
+        topology = Topology(namespace)
+        host, port = self.broker_address()
+        async with await aio_pika.connect(f"amqp://guest:guest@{host}:{port}/") as connection:
+            channel = await connection.channel()
+            exchange = await channel.get_exchange(topology.exchange)
+            await exchange.publish(
+                aio_pika.Message(b"no envelope \xff"), routing_key=topology.key(customer), mandatory=True
+            )
+
+
+def server_at(url: str) -> BrokerServer:
+    """Return a server that somebody else runs, which can't be restarted."""
+    parts = urlsplit(url)
+
+    class Running:
+        version = "external"
+        host = parts.hostname or "127.0.0.1"
+        port = parts.port or 5672
+
+        def kill(self) -> None:
+            raise NotImplementedError
+
+        launch = stop = kill
+
+        def answers(self) -> bool:
+            return True
+
+    return Running()
