@@ -67,6 +67,8 @@ def encode_event(event: e.Event) -> pb.Event:
             return pb.Event(died=_deaths(deaths))
         case e.Reviving(pairs):
             return pb.Event(reviving=_pairs(pairs))
+        case e.RevivingFailed(pairs):
+            return pb.Event(reviving_failed=_pairs(pairs))
         case e.Revived(pairs):
             return pb.Event(revived=_pairs(pairs))
         case e.DeadRemoved(pairs):
@@ -201,6 +203,7 @@ _DECODERS: Final[Mapping[str, Callable[[pb.Event], e.Event]]] = {
     "due": lambda m: e.Due(_read_pairs(m.due)),
     "died": lambda m: e.Died(_read_deaths(m.died)),
     "reviving": lambda m: e.Reviving(_read_pairs(m.reviving)),
+    "reviving_failed": lambda m: e.RevivingFailed(_read_pairs(m.reviving_failed)),
     "revived": lambda m: e.Revived(_read_pairs(m.revived)),
     "dead_removed": lambda m: e.DeadRemoved(_read_pairs(m.dead_removed)),
     "alive": lambda m: e.Alive(),

@@ -157,8 +157,15 @@ class Reviving:
 
 
 @dataclass(frozen=True, slots=True)
+class RevivingFailed:
+    """The writer gives up its claims; the dead letters stay."""
+
+    deaths: tuple[tuple[str, int], ...]  # id, place
+
+
+@dataclass(frozen=True, slots=True)
 class Revived:
-    """In the customers' queues again, with no attempt. Another death of the message stays."""
+    """In the customers' queues again, with no attempt; those that the writer has claimed."""
 
     deaths: tuple[tuple[str, int], ...]  # id, place
 
@@ -247,6 +254,7 @@ Event = (
     | Due
     | Died
     | Reviving
+    | RevivingFailed
     | Revived
     | DeadRemoved
     | Alive

@@ -21,7 +21,7 @@ class Record(_message.Message):
     def __init__(self, dispatcher: _Optional[str] = ..., number: _Optional[int] = ..., written_at: _Optional[int] = ..., snapshot: _Optional[int] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("customer_seen", "customer_retired", "customer_removed", "policy_set", "purged", "handed_over", "extended", "ended", "released", "returned", "delayed", "due", "died", "reviving", "revived", "dead_removed", "alive", "gone", "barrier", "note", "snapshot_begins", "snapshot_part", "snapshot_ends")
+    __slots__ = ("customer_seen", "customer_retired", "customer_removed", "policy_set", "purged", "handed_over", "extended", "ended", "released", "returned", "delayed", "due", "died", "reviving", "revived", "dead_removed", "alive", "gone", "barrier", "note", "snapshot_begins", "snapshot_part", "snapshot_ends", "reviving_failed")
     CUSTOMER_SEEN_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_RETIRED_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_REMOVED_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class Event(_message.Message):
     SNAPSHOT_BEGINS_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_PART_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_ENDS_FIELD_NUMBER: _ClassVar[int]
+    REVIVING_FAILED_FIELD_NUMBER: _ClassVar[int]
     customer_seen: Generation
     customer_retired: Generation
     customer_removed: Generation
@@ -68,7 +69,8 @@ class Event(_message.Message):
     snapshot_begins: SnapshotBegins
     snapshot_part: SnapshotPart
     snapshot_ends: SnapshotEnds
-    def __init__(self, customer_seen: _Optional[_Union[Generation, _Mapping]] = ..., customer_retired: _Optional[_Union[Generation, _Mapping]] = ..., customer_removed: _Optional[_Union[Generation, _Mapping]] = ..., policy_set: _Optional[_Union[Policy, _Mapping]] = ..., purged: _Optional[str] = ..., handed_over: _Optional[_Union[Timed, _Mapping]] = ..., extended: _Optional[_Union[Timed, _Mapping]] = ..., ended: _Optional[_Union[Ids, _Mapping]] = ..., released: _Optional[_Union[Ids, _Mapping]] = ..., returned: _Optional[_Union[Ids, _Mapping]] = ..., delayed: _Optional[_Union[Timed, _Mapping]] = ..., due: _Optional[_Union[Pairs, _Mapping]] = ..., died: _Optional[_Union[Deaths, _Mapping]] = ..., reviving: _Optional[_Union[Pairs, _Mapping]] = ..., revived: _Optional[_Union[Pairs, _Mapping]] = ..., dead_removed: _Optional[_Union[Pairs, _Mapping]] = ..., alive: _Optional[bool] = ..., gone: _Optional[str] = ..., barrier: _Optional[int] = ..., note: _Optional[_Union[Note, _Mapping]] = ..., snapshot_begins: _Optional[_Union[SnapshotBegins, _Mapping]] = ..., snapshot_part: _Optional[_Union[SnapshotPart, _Mapping]] = ..., snapshot_ends: _Optional[_Union[SnapshotEnds, _Mapping]] = ...) -> None: ...
+    reviving_failed: Pairs
+    def __init__(self, customer_seen: _Optional[_Union[Generation, _Mapping]] = ..., customer_retired: _Optional[_Union[Generation, _Mapping]] = ..., customer_removed: _Optional[_Union[Generation, _Mapping]] = ..., policy_set: _Optional[_Union[Policy, _Mapping]] = ..., purged: _Optional[str] = ..., handed_over: _Optional[_Union[Timed, _Mapping]] = ..., extended: _Optional[_Union[Timed, _Mapping]] = ..., ended: _Optional[_Union[Ids, _Mapping]] = ..., released: _Optional[_Union[Ids, _Mapping]] = ..., returned: _Optional[_Union[Ids, _Mapping]] = ..., delayed: _Optional[_Union[Timed, _Mapping]] = ..., due: _Optional[_Union[Pairs, _Mapping]] = ..., died: _Optional[_Union[Deaths, _Mapping]] = ..., reviving: _Optional[_Union[Pairs, _Mapping]] = ..., revived: _Optional[_Union[Pairs, _Mapping]] = ..., dead_removed: _Optional[_Union[Pairs, _Mapping]] = ..., alive: _Optional[bool] = ..., gone: _Optional[str] = ..., barrier: _Optional[int] = ..., note: _Optional[_Union[Note, _Mapping]] = ..., snapshot_begins: _Optional[_Union[SnapshotBegins, _Mapping]] = ..., snapshot_part: _Optional[_Union[SnapshotPart, _Mapping]] = ..., snapshot_ends: _Optional[_Union[SnapshotEnds, _Mapping]] = ..., reviving_failed: _Optional[_Union[Pairs, _Mapping]] = ...) -> None: ...
 
 class Generation(_message.Message):
     __slots__ = ("customer", "generation")
@@ -263,13 +265,15 @@ class Parcel(_message.Message):
     def __init__(self, id: _Optional[str] = ..., customer: _Optional[str] = ..., body: _Optional[bytes] = ..., texts: _Optional[_Mapping[str, str]] = ..., numbers: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Burial(_message.Message):
-    __slots__ = ("parcel", "attempts", "reason", "died_at")
+    __slots__ = ("parcel", "attempts", "reason", "died_at", "token")
     PARCEL_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DIED_AT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     parcel: Parcel
     attempts: int
     reason: str
     died_at: int
-    def __init__(self, parcel: _Optional[_Union[Parcel, _Mapping]] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., died_at: _Optional[int] = ...) -> None: ...
+    token: str
+    def __init__(self, parcel: _Optional[_Union[Parcel, _Mapping]] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., died_at: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...

@@ -14,6 +14,7 @@ from fair_rabbitmq.journal.wire import StreamReader
 log = logging.getLogger(__name__)
 
 _LOOK_BACK = (64, 4096)  # offsets; some record within them tells of the latest snapshot
+_MARK_SECONDS = 0.5
 
 
 class Loader:
@@ -94,16 +95,18 @@ class Loader:
         found: int | None = None
         first = end = -1
         async with self._reader("last") as reader:
-            number = await self._mark()
+            numbers: set[int] = set()
             while end < 0:
-                for entry in await reader.next(self._timeout_seconds):
+                # The broker may begin to read after the mark is stored, and what is last is another's.
+                numbers.add(await self._mark())
+                for entry in await reader.next(_MARK_SECONDS):
                     first = entry.offset if first < 0 else first
                     record = read_record(entry)
                     if record is None:
                         continue
                     if record.snapshot is not None:
                         found = record.snapshot
-                    if (record.dispatcher, record.number) == (self._dispatcher, number):
+                    if record.dispatcher == self._dispatcher and record.number in numbers:
                         end = entry.offset
         for distance in _LOOK_BACK:
             # Those who are just starting don't know it.

@@ -225,6 +225,13 @@ class Replica:
             if dead is not None and dead.place == place and dead.reviving is None:
                 self.dead.claim(dead, writer)
 
+    def unclaim(self, deaths: Iterable[tuple[str, int]], writer: str) -> None:
+        """Note that the writer isn't redriving these any more."""
+        for message_id, place in deaths:
+            dead = self.dead.get(message_id)
+            if dead is not None and dead.place == place and dead.reviving == writer:
+                self.dead.claim(dead, None)
+
     def remove_dead(self, deaths: Iterable[tuple[str, int]], reviving: str | None) -> None:
         """Forget dead letters, if this is who is redriving them."""
         for message_id, place in deaths:
@@ -279,6 +286,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     e.Due: lambda r, event, _: r.come_due(event.delays),
     e.Died: lambda r, event, writer: r.bury(event.deaths, writer),
     e.Reviving: lambda r, event, writer: r.claim(event.deaths, writer),
+    e.RevivingFailed: lambda r, event, writer: r.unclaim(event.deaths, writer),
     e.Revived: lambda r, event, writer: r.remove_dead(event.deaths, writer),
     e.DeadRemoved: lambda r, event, _: r.remove_dead(event.deaths, None),
     e.Gone: lambda r, event, _: r.lose(event.dispatcher),

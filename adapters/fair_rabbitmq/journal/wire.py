@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,10 +12,12 @@ from typing import Self
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as RawChannel
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed, PublishError
+from aiormq.exceptions import ChannelPreconditionFailed, PublishError
 from pamqp.commands import Basic
+from pamqp.common import FieldValue
 
-from broker_core.errors import BrokerUnavailable
+from broker_core.errors import BrokerUnavailable, DispatcherError
+from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.channels import Channels
 
 _CLOSE_SECONDS = 0.2
@@ -27,8 +28,8 @@ class Unroutable(BrokerUnavailable):
 
 
 @contextlib.contextmanager
-def broker_errors(what: str) -> Iterator[None]:
-    """Turn the client's errors into BrokerUnavailable."""
+def broker_errors() -> Iterator[None]:
+    """Turn the client's errors into BrokerUnavailable, or what else they mean."""
     try:
         yield
     except asyncio.CancelledError as error:
@@ -36,16 +37,16 @@ def broker_errors(what: str) -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise BrokerUnavailable(f"{what}: the channel was closed") from error
+        raise to_dispatcher_error(error) from error
     except PublishError as error:
-        raise Unroutable(f"{what}: the queue doesn't exist") from error
-    except (AMQPError, OSError, TimeoutError, ChannelInvalidStateError) as error:
-        raise BrokerUnavailable(f"{what}: {type(error).__name__}: {error}") from error
+        raise Unroutable("a queue that should exist doesn't") from error
+    except CLIENT_ERRORS as error:
+        raise to_dispatcher_error(error) from error
 
 
 async def close_channel(channel: AbstractChannel | RawChannel) -> None:
     """Close a channel, or leave it to the end of its connection if the broker doesn't answer soon."""
-    with contextlib.suppress(BrokerUnavailable), broker_errors("closing"):
+    with contextlib.suppress(DispatcherError), broker_errors():
         async with asyncio.timeout(_CLOSE_SECONDS):
             await channel.close()
 
@@ -56,10 +57,10 @@ async def declare_queue(
     """Make a durable queue; one that exists with other arguments is taken as it is."""
     channel = await channels.consuming()
     try:
-        with broker_errors(f"declaring {name}"):
+        with broker_errors():
             raw = await channel.get_underlay_channel()
             await raw.queue_declare(name, durable=True, arguments=dict(arguments), timeout=timeout_seconds)
-    except BrokerUnavailable as error:
+    except DispatcherError as error:
         # Its arguments can't be changed, and another release or other settings made it.
         if not isinstance(error.__cause__, ChannelPreconditionFailed):
             raise
@@ -94,7 +95,7 @@ class Publisher:
             delivery_mode=2, message_id=message_id, headers=dict(headers) if headers else None
         )
         try:
-            with broker_errors(f"publishing to {queue}"):
+            with broker_errors():
                 await channel.basic_publish(
                     body,
                     routing_key=queue,
@@ -104,7 +105,7 @@ class Publisher:
                 )
         except Unroutable:
             raise
-        except BrokerUnavailable:
+        except DispatcherError:
             await self._drop(channel)
             raise
 
@@ -126,6 +127,79 @@ class Publisher:
         await close_channel(channel)
 
 
+class Consumer:
+    """Takes messages of one queue on a channel of its own; at most `prefetch` are unacked at a time."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        queue: str,
+        *,
+        timeout_seconds: float,
+        prefetch: int,
+        arguments: Mapping[str, str | int] | None = None,
+    ) -> None:
+        self._channels, self._queue = channels, queue
+        self._timeout_seconds, self._prefetch = timeout_seconds, prefetch
+        self._arguments: dict[str, FieldValue] = dict(arguments or {})
+        self._channel: RawChannel | None = None
+        self._messages: list[DeliveredMessage] = []
+        self._changed = asyncio.Event()
+        self._broken = False
+
+    async def open(self) -> None:
+        """Begin to consume. Raises BrokerUnavailable; then there is nothing to close."""
+        opened = await self._channels.consuming()
+        try:
+            with broker_errors():
+                channel = self._channel = await opened.get_underlay_channel()
+                channel.closing.add_done_callback(self._break)
+                channel.on_consumer_cancel_callbacks.add(self._break)
+                await channel.basic_qos(prefetch_count=self._prefetch, timeout=self._timeout_seconds)
+                await channel.basic_consume(
+                    self._queue, self._take, arguments=self._arguments, timeout=self._timeout_seconds
+                )
+        except BaseException:
+            await close_channel(opened)
+            raise
+
+    async def close(self) -> None:
+        """Close the channel; what is unacked goes back to the queue. Idempotent."""
+        self._break()
+        if self._channel is not None:
+            await close_channel(self._channel)
+
+    async def next(self, wait_seconds: float) -> list[DeliveredMessage]:
+        """Return what has come, as soon as there is something; nothing after the wait.
+
+        Raises BrokerUnavailable when the channel has ended.
+        """
+        if not self._messages and not self._broken:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds):
+                    await self._changed.wait()
+        if self._broken:
+            raise BrokerUnavailable("the channel that consumes was closed")
+        messages, self._messages = self._messages, []
+        return messages
+
+    async def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Ack a message, or all up to it. Raises BrokerUnavailable when the channel has ended."""
+        if self._channel is None or self._broken:
+            raise BrokerUnavailable("the channel that consumes was closed")
+        with broker_errors():
+            await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+
+    async def _take(self, message: DeliveredMessage) -> None:
+        self._messages.append(message)
+        self._changed.set()
+
+    def _break(self, _: object = None) -> None:
+        self._broken = True
+        self._changed.set()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One message of a stream."""
@@ -137,8 +211,7 @@ class Entry:
 class StreamReader:
     """Reads a stream from an offset on, without taking anything out of it.
 
-    offset: a number, "first" or "last" (the last that were stored together). At most `prefetch`
-    entries wait in memory.
+    offset: a number, "first", "last" (the last that were stored together) or "next" (what comes after).
     """
 
     def __init__(
@@ -150,13 +223,13 @@ class StreamReader:
         timeout_seconds: float,
         prefetch: int = 100,
     ) -> None:
-        self._channels, self._stream, self._offset = channels, stream, offset
-        self._timeout_seconds, self._prefetch = timeout_seconds, prefetch
-        self._channel: RawChannel | None = None
-        self._entries: deque[Entry] = deque()
-        self._last_tag = 0
-        self._changed = asyncio.Event()
-        self._broken = False
+        self._consumer = Consumer(
+            channels,
+            stream,
+            timeout_seconds=timeout_seconds,
+            prefetch=prefetch,
+            arguments={"x-stream-offset": offset},
+        )
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -168,66 +241,25 @@ class StreamReader:
 
     async def open(self) -> Self:
         """Begin to read. Raises BrokerUnavailable; then there is nothing to close."""
-        opened = await self._channels.consuming()
-        try:
-            with broker_errors(f"reading {self._stream}"):
-                channel = self._channel = await opened.get_underlay_channel()
-                channel.closing.add_done_callback(self._break)
-                channel.on_consumer_cancel_callbacks.add(self._break)
-                await channel.basic_qos(prefetch_count=self._prefetch, timeout=self._timeout_seconds)
-                await channel.basic_consume(
-                    self._stream,
-                    self._take,
-                    arguments={"x-stream-offset": self._offset},
-                    timeout=self._timeout_seconds,
-                )
-        except BaseException:
-            await close_channel(opened)
-            raise
+        await self._consumer.open()
         return self
 
     async def close(self) -> None:
-        """Close the channel. Idempotent."""
-        self._broken = True
-        if self._channel is not None:
-            await close_channel(self._channel)
+        """Stop reading. Idempotent."""
+        await self._consumer.close()
 
     async def next(self, wait_seconds: float) -> list[Entry]:
         """Return what has come, as soon as there is something; nothing after the wait.
 
         Raises BrokerUnavailable when the channel has ended.
         """
-        if not self._entries and not self._broken:
-            self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_seconds):
-                    await self._changed.wait()
-        if self._entries:
-            entries = list(self._entries)
-            self._entries.clear()
-            await self._ask_for_more()
-            return entries
-        if self._broken:
-            raise BrokerUnavailable(f"reading {self._stream}: the channel was closed")
-        return []
+        messages = await self._consumer.next(wait_seconds)
+        if messages and messages[-1].delivery_tag is not None:
+            # For a stream this takes nothing away; it asks for more.
+            await self._consumer.ack(messages[-1].delivery_tag, multiple=True)
+        return [Entry(_offset_of(message), bytes(message.body)) for message in messages]
 
-    async def _ask_for_more(self) -> None:
-        if self._channel is None:
-            return
-        try:
-            with broker_errors(f"reading {self._stream}"):
-                await self._channel.basic_ack(self._last_tag, multiple=True, wait=False)
-        except BrokerUnavailable:
-            self._break()
 
-    async def _take(self, message: DeliveredMessage) -> None:
-        headers = message.header.properties.headers or {}
-        offset = headers.get("x-stream-offset")
-        if isinstance(offset, int) and message.delivery_tag is not None:
-            self._last_tag = message.delivery_tag
-            self._entries.append(Entry(offset, bytes(message.body)))
-            self._changed.set()
-
-    def _break(self, _: object = None) -> None:
-        self._broken = True
-        self._changed.set()
+def _offset_of(message: DeliveredMessage) -> int:
+    offset = (message.header.properties.headers or {}).get("x-stream-offset")
+    return offset if isinstance(offset, int) else -1
