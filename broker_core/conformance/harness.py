@@ -17,6 +17,7 @@ from broker_core.adapter import Capabilities
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.conformance.worker_handle import WorkerHandle
 from broker_core.dispatcher import FairDispatcher
+from broker_core.model import Delivery
 
 _namespaces = itertools.count(1)
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Features:
 
     processes: several processes reach the same broker. restartable: `restart_broker` works.
     proxy: dispatchers can be made through a TcpProxy. credentials: the broker checks them.
-    garbage: `inject_garbage` works.
+    garbage: `inject_garbage` works. removal: `remove_leased` works. releases: `other_release` works.
     """
 
     processes: bool
@@ -36,6 +37,8 @@ class Features:
     proxy: bool
     credentials: bool
     garbage: bool
+    removal: bool = False
+    releases: bool = False
 
 
 class Harness(ABC):
@@ -98,6 +101,17 @@ class Harness(ABC):
         """Put an entry that no adapter has written behind the customer's waiting messages [garbage]."""
         raise NotImplementedError
 
+    async def remove_leased(self, namespace: str, delivery: Delivery) -> None:
+        """Remove a leased message from the broker behind the adapter's back [removal]."""
+        raise NotImplementedError
+
+    def other_release(self, namespace: str, settings: Mapping[str, Any]) -> FairDispatcher:
+        """Construct a dispatcher like `make`, of a release whose code in the broker has another version.
+
+        Both work on the same namespace [releases].
+        """
+        raise NotImplementedError
+
     def scheduler_of(self, namespace: str, customer: str) -> Hashable:
         """Tell which of several schedulers serves the customer; one serves all by default."""
         del namespace, customer
@@ -118,6 +132,12 @@ class Harness(ABC):
     async def open(self, namespace: str, *, proxy: TcpProxy | None = None, **settings: Any) -> FairDispatcher:
         """Make a dispatcher and open it."""
         return await self.dispatcher(namespace, proxy=proxy, **settings).open()
+
+    async def open_other_release(self, namespace: str, **settings: Any) -> FairDispatcher:
+        """Make and open a dispatcher of another release."""
+        dispatcher = self.other_release(namespace, settings)
+        self._dispatchers.append(dispatcher)
+        return await dispatcher.open()
 
     async def open_mortal(self, namespace: str, **settings: Any) -> FairDispatcher:
         """Make and open a dispatcher that `crash` can end."""

@@ -37,6 +37,8 @@ FEATURES: dict[str, Callable[[Harness], bool]] = {
     "proxy": lambda harness: harness.features.proxy,
     "credentials": lambda harness: harness.features.credentials,
     "garbage": lambda harness: harness.features.garbage,
+    "removal": lambda harness: harness.features.removal,
+    "releases": lambda harness: harness.features.releases,
 }
 
 

@@ -19,8 +19,11 @@ from broker_core.conformance.isolation import TestIsolation
 from broker_core.conformance.leases import TestLeases
 from broker_core.conformance.life_cycle import TestLifeCycle
 from broker_core.conformance.limits import TestLimits
+from broker_core.conformance.memory_use import TestMemoryUse
 from broker_core.conformance.order import TestOrder
 from broker_core.conformance.publish_receive import TestPublishReceive
+from broker_core.conformance.releases import TestReleases
+from broker_core.conformance.removal import TestRemoval
 from broker_core.conformance.worker import TestWorker
 
 __all__ = [
@@ -43,7 +46,10 @@ __all__ = [
     "TestLeases",
     "TestLifeCycle",
     "TestLimits",
+    "TestMemoryUse",
     "TestOrder",
     "TestPublishReceive",
+    "TestReleases",
+    "TestRemoval",
     "TestWorker",
 ]

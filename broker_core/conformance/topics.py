@@ -25,4 +25,7 @@ TOPICS = (
     "broker_silence",
     "introspection",
     "limits",
+    "memory_use",
+    "removal",
+    "releases",
 )

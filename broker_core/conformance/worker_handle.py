@@ -33,6 +33,7 @@ class WorkerHandle:
     """A running `broker_core.conformance.worker_process`.
 
     received, acked, finished: deliveries in the order in which the process told of them.
+    peaks_bytes: the most memory that it had used, when it was ready and when it ended.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -41,6 +42,7 @@ class WorkerHandle:
         self.received: list[ToldDelivery] = []
         self.acked: list[ToldDelivery] = []
         self.finished: list[ToldDelivery] = []
+        self.peaks_bytes: list[int] = []
         self._listening = asyncio.ensure_future(self._listen())
 
     @classmethod
@@ -107,6 +109,8 @@ class WorkerHandle:
                 return  # killed in the middle of a word
             told = json.loads(line)
             self._events.add(told["event"])
+            if "peak_bytes" in told:
+                self.peaks_bytes.append(told["peak_bytes"])
             if told["event"] in places:
                 places[told["event"]] += [
                     ToldDelivery(

@@ -4,7 +4,8 @@ The argument is a JSON object: `target`, the arguments of open_dispatcher; `beha
 hold (receive and keep), ack (receive and ack), die (exit hard on the first delivery) and work (a Worker
 whose handler takes `work_seconds`); `max_messages`, of a receive, or the Worker's concurrency; and
 `on_signal`, to begin on SIGUSR1 only.
-It tells what happens on the standard output, one JSON object a line, and ends on SIGTERM as a service would.
+It tells what happens on the standard output, one JSON object a line, and ends on SIGTERM as a service would;
+when it is ready and when it ends it also tells the most memory that it has used so far.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from broker_core.dispatcher import FairDispatcher, open_dispatcher
@@ -26,7 +29,7 @@ from broker_core.worker import Worker
 _PR_SET_PDEATHSIG = 1
 
 
-def tell(event: str, deliveries: Sequence[Delivery] = ()) -> None:
+def tell(event: str, deliveries: Sequence[Delivery] = (), **more: int) -> None:
     """Write one line about the deliveries, and make sure that it is out before anything else happens."""
     described = [
         {
@@ -37,7 +40,18 @@ def tell(event: str, deliveries: Sequence[Delivery] = ()) -> None:
         }
         for delivery in deliveries
     ]
-    os.write(sys.stdout.fileno(), (json.dumps({"event": event, "deliveries": described}) + "\n").encode())
+    line = json.dumps({"event": event, "deliveries": described, **more}) + "\n"
+    os.write(sys.stdout.fileno(), line.encode())
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had resident."""
+    status = Path("/proc/self/status")
+    if status.exists():  # of this program alone; getrusage on Linux knows that of the parent too
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 async def consume(dispatcher: FairDispatcher, behaviour: str, max_messages: int) -> None:
@@ -76,17 +90,17 @@ async def main(
         begin.set()
     async with open_dispatcher(**target) as dispatcher:
         if on_signal:
-            tell("ready")
+            tell("ready", peak_bytes=peak_bytes())
         await begin.wait()
         if behaviour == "work":
             consumer = asyncio.ensure_future(work(dispatcher, max_messages, work_seconds))
         else:
             consumer = asyncio.ensure_future(consume(dispatcher, behaviour, max_messages))
         loop.add_signal_handler(signal.SIGTERM, consumer.cancel)
-        tell("ready")
+        tell("ready", peak_bytes=peak_bytes())
         with contextlib.suppress(asyncio.CancelledError):
             await consumer
-    tell("closed")
+    tell("closed", peak_bytes=peak_bytes())
 
 
 def die_with_parent() -> None:

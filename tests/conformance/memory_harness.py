@@ -9,6 +9,7 @@ from broker_core.adapter import Capabilities
 from broker_core.conformance.harness import Features, Harness
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.dispatcher import FairDispatcher
+from broker_core.model import Delivery
 from fair_memory.adapter import MemoryAdapter
 from fair_memory.broker import MemoryBroker
 from fair_memory.namespaces import find_namespace
@@ -18,7 +19,7 @@ class MemoryHarness(Harness):
     """Dispatchers of one test share brokers by the name of their namespace."""
 
     features: ClassVar[Features] = Features(
-        processes=False, restartable=False, proxy=False, credentials=False, garbage=True
+        processes=False, restartable=False, proxy=False, credentials=False, garbage=True, removal=True
     )
 
     def __init__(self, adapter_type: type[MemoryAdapter] = MemoryAdapter) -> None:
@@ -48,3 +49,10 @@ class MemoryHarness(Harness):
         broker = self._broker(namespace)
         assert broker is not None
         broker.inject_garbage(customer, b"garbage")
+
+    async def remove_leased(self, namespace: str, delivery: Delivery) -> None:
+        broker = self._broker(namespace)
+        assert broker is not None
+        entry = broker._leased[delivery.receipt]
+        broker._end_lease(entry)
+        broker._remove(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,8 +14,12 @@ from broker_core.conformance.harness import Features, Harness
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.dispatcher import FairDispatcher
+from broker_core.model import Delivery
 from fair_redis_streams import keys
 from fair_redis_streams.adapter import RedisStreamsAdapter
+from fair_redis_streams.connection import Connections
+from fair_redis_streams.library import Library, library
+from fair_redis_streams.receipts import by_shard
 from fair_redis_streams.settings import RedisStreamsSettings
 from fair_redis_streams.shards import shard_of
 from tests.servers.interface import BrokerServer
@@ -35,11 +40,31 @@ def over_shards(metafunc: pytest.Metafunc, *, short: Sequence[int]) -> None:
         metafunc.parametrize("harness", shards, ids=names, indirect=True)
 
 
+class OtherRelease(RedisStreamsAdapter):
+    """The adapter with server functions of another version, which differ in a comment."""
+
+    async def _join(self, connections: Connections) -> None:
+        await super()._join(connections)
+        server, sound = self._receiver._server, library()
+        version = hashlib.sha256(b"another " + sound.source.encode()).hexdigest()[:12]
+        old = sound.prefix[3:-1]
+        source = sound.source.replace(old, version) + "\n-- of another release\n"
+        server._library = Library(sound.name.replace(old, version), source, f"fd_{version}_")
+        server._functions.clear()
+        await server.run("open", 0, 0)
+
+
 class RedisHarness(Harness):
     """Every namespace of it has that many shards."""
 
     features: ClassVar[Features] = Features(
-        processes=True, restartable=True, proxy=True, credentials=True, garbage=True
+        processes=True,
+        restartable=True,
+        proxy=True,
+        credentials=True,
+        garbage=True,
+        removal=True,
+        releases=True,
     )
 
     def __init__(self, server: BrokerServer, shards: int) -> None:
@@ -56,9 +81,15 @@ class RedisHarness(Harness):
         time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
         return self._make(namespace, f"redis://{host}:{port}/0", {**time_out, **settings})
 
-    def _make(self, namespace: str, url: str, settings: Mapping[str, Any]) -> FairDispatcher:
+    def _make(
+        self,
+        namespace: str,
+        url: str,
+        settings: Mapping[str, Any],
+        adapter_type: type[RedisStreamsAdapter] = RedisStreamsAdapter,
+    ) -> FairDispatcher:
         loaded = RedisStreamsSettings.load(namespace=namespace, url=url, shards=self._shards, **settings)
-        return FairDispatcher(RedisStreamsAdapter(loaded), loaded)
+        return FairDispatcher(adapter_type(loaded), loaded)
 
     def worker_target(self) -> Mapping[str, Any]:
         host, port = self.broker_address()
@@ -70,6 +101,16 @@ class RedisHarness(Harness):
     def unauthorised(self, namespace: str) -> FairDispatcher:
         host, port = self.broker_address()
         return self._make(namespace, f"redis://nobody:wrong-secret@{host}:{port}/0", {})
+
+    def other_release(self, namespace: str, settings: Mapping[str, Any]) -> FairDispatcher:
+        host, port = self.broker_address()
+        return self._make(namespace, f"redis://{host}:{port}/0", settings, OtherRelease)
+
+    async def remove_leased(self, namespace: str, delivery: Delivery) -> None:
+        ((shard, held),) = by_shard([delivery.receipt], self._shards).items()
+        async with self._client() as client:
+            key = f"{keys.tag(namespace, shard)}:lease:{held.tokens[0]}"
+            assert await client.hdel(key, held.refs[0]) == 1
 
     async def restart_broker(self) -> None:
         self._server.kill()
