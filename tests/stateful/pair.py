@@ -89,6 +89,11 @@ class Pair:
         for dispatcher in (*self.reals, *self.models):
             await dispatcher.close(release=False)
 
+    def outlived(self) -> list[Held]:
+        """Return void receipts of messages that are leased again."""
+        leased = {one.model.id for one in self.held}
+        return [one for one in self.stale if one.model.id in leased]
+
     # Commands.
 
     async def publish(self, batch: Sequence[Message]) -> None:

@@ -103,6 +103,11 @@ class Commands(RuleBasedStateMachine):
         some = self._some(picks, self.pair.stale) + self._some(fresh, self.pair.held)
         self.run(self.pair.settle(verb, some, who))
 
+    @precondition(lambda self: self.pair.outlived())
+    @rule(verb=st.sampled_from([*VERBS, "extend"]), pick=places, who=consumers)
+    def settle_as_the_old_owner(self, verb: str, pick: int, who: int) -> None:
+        self.run(self.pair.settle(verb, self._some([pick], self.pair.outlived()), who))
+
     @precondition(lambda self: self.pair.held)
     @rule(pick=places)
     def expire(self, pick: int) -> None:
