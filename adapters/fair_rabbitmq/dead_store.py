@@ -1,25 +1,29 @@
 """Payloads of dead letters: a stream, read by offset, which takes nothing out of it.
 
 A queue could only be listed by taking everything out of it unacked, hidden meanwhile from others that
-list. In the stream a dead letter's place is its offset, which the journal keeps with its id; what was
-redriven or removed is forgotten there and lies in the stream until its age removes it.
+list. In the stream a dead letter's place stays, and the journal keeps it with the id; what was redriven
+or removed is forgotten there and lies in the stream until its age removes it.
+
+A place is the offset of an entry and the position of a burial in it: those that are given at the same
+time share an entry, for the broker takes few messages a second and doesn't mind their size.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import secrets
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
 from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.journal_pb2 import Burial as EncodedBurial
+from fair_rabbitmq.journal.journal_pb2 import Burials
 from fair_rabbitmq.journal.wire import Entry, Publisher, StreamReader, declare_queue
 from fair_rabbitmq.parcel import Parcel, decode_parcel, encode_parcel
 
@@ -27,11 +31,14 @@ log = logging.getLogger(__name__)
 
 _SEGMENT_BYTES = 32 << 20
 _SHORTEST_KEPT_SECONDS = 86_400  # a margin for retention that is set higher later, and for clocks
-_AT_ONCE = 200
+_POSITION_BITS = 12
+_MOST_IN_AN_ENTRY = 1000  # less than 2 ** _POSITION_BITS
+_ENTRY_BYTES = 512 << 10
 _IDLE_SECONDS = 2.0
 _PROBE_SECONDS = 0.2
-_GAP = 64  # entries that are read for nothing rather than asking anew
+_GAP = 16  # entries that are read for nothing rather than asking anew
 _READERS = 4
+_PREFETCH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,10 @@ class Burial:
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    burial: Burial
-    token: str
-    place: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Burials that are to be stored together; place: of the first, the others follow."""
+
+    burials: Sequence[Burial]
+    first_place: asyncio.Future[int]
 
 
 class DeadStore:
@@ -64,8 +72,8 @@ class DeadStore:
         self._channels, self._stream = channels, stream
         self._retention_seconds, self._timeout_seconds = retention_seconds, timeout_seconds
         self._publisher = Publisher(channels, timeout_seconds)
-        self._pending: dict[str, _Pending] = {}
-        self._unsent: list[_Pending] = []
+        self._unsent: deque[_Pending] = deque()
+        self._sent: dict[str, list[_Pending]] = {}
         self._something = asyncio.Event()
         self._reading = asyncio.Semaphore(_READERS)
         self._closed = False
@@ -90,38 +98,44 @@ class DeadStore:
         """Store burials and return their places. After BrokerUnavailable they may be stored, unnoticed."""
         if self._closed:
             raise Closed("the dispatcher is closed")
-        pending = [_Pending(burial, secrets.token_hex(8)) for burial in burials]
-        for one in pending:
-            one.place.add_done_callback(_retrieve)
-            self._pending[one.token] = one
-        self._unsent += pending
-        self._something.set()
+        waiting = [
+            self._queue(burials[start : start + _MOST_IN_AN_ENTRY])
+            for start in range(0, len(burials), _MOST_IN_AN_ENTRY)
+        ]
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return list(await asyncio.gather(*(one.place for one in pending)))
+                await asyncio.gather(*(one.first_place for one in waiting))
         except TimeoutError as error:
             raise BrokerUnavailable("the broker doesn't confirm the dead letters in time") from error
-        finally:
-            for one in pending:
-                self._pending.pop(one.token, None)
-            self._unsent = [one for one in self._unsent if one.token in self._pending]
+        return [
+            one.first_place.result() + position for one in waiting for position in range(len(one.burials))
+        ]
+
+    def _queue(self, burials: Sequence[Burial]) -> _Pending:
+        pending = _Pending(burials, asyncio.get_running_loop().create_future())
+        pending.first_place.add_done_callback(_retrieve)
+        self._unsent.append(pending)
+        self._something.set()
+        return pending
 
     async def fetch(self, places: Iterable[int]) -> dict[int, Burial]:
         """Find what is at these places; those that aren't kept any more are missing in the result.
 
         Raises BrokerUnavailable. Reads little more than what is asked for.
         """
+        positions: dict[int, list[int]] = {}
+        for place in places:
+            positions.setdefault(place >> _POSITION_BITS, []).append(place & (1 << _POSITION_BITS) - 1)
         found: dict[int, Burial] = {}
-        results = await asyncio.gather(
-            *(self._fetch_run(run, found) for run in _runs(sorted(set(places)))), return_exceptions=True
-        )
-        for result in results:
+        works = [self._fetch_run(run, positions, found) for run in _runs(sorted(positions))]
+        for result in await asyncio.gather(*works, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
         return found
 
-    async def _fetch_run(self, run: list[int], found: dict[int, Burial]) -> None:
-        wanted = set(run)
+    async def _fetch_run(
+        self, run: list[int], positions: dict[int, list[int]], found: dict[int, Burial]
+    ) -> None:
         async with self._reading, self._reader(run[0]) as reader:
             offset = -1
             while offset < run[-1]:
@@ -130,11 +144,15 @@ class DeadStore:
                     raise BrokerUnavailable("the broker doesn't send the dead letters in time")
                 for entry in entries:
                     offset = entry.offset
-                    if offset in wanted and (burial := _decode(entry)) is not None:
-                        found[offset] = burial[1]
+                    burials = _decode(entry).burials if offset in positions else ()
+                    for position in positions.get(offset, ()):
+                        if position < len(burials):
+                            found[offset << _POSITION_BITS | position] = _burial(burials[position])
 
     def _reader(self, offset: int | str) -> StreamReader:
-        return StreamReader(self._channels, self._stream, offset, timeout_seconds=self._timeout_seconds)
+        return StreamReader(
+            self._channels, self._stream, offset, timeout_seconds=self._timeout_seconds, prefetch=_PREFETCH
+        )
 
     # Storing. A confirm doesn't tell the place, so what was stored is read back.
 
@@ -153,90 +171,102 @@ class DeadStore:
     async def _attach(self, reader: StreamReader) -> None:
         """Wait until the broker really reads: it answers before it begins to."""
         token = secrets.token_hex(8)
-        probe = EncodedBurial(token=token).SerializeToString()
+        probe = Burials(token=token).SerializeToString()
         for _ in range(math.ceil(self._timeout_seconds / _PROBE_SECONDS)):
             await self._publisher.publish(self._stream, probe)
-            for entry in await reader.next(_PROBE_SECONDS):
-                decoded = _decode(entry)
-                if decoded is not None and decoded[0] == token:
-                    return
+            if any(_decode(entry).token == token for entry in await reader.next(_PROBE_SECONDS)):
+                return
         raise BrokerUnavailable("the broker doesn't send what was stored in time")
 
     async def _store_and_read_back(self, reader: StreamReader) -> None:
-        sending: asyncio.Task[None] | None = None
+        sender = asyncio.create_task(self._send())
         try:
-            while self._pending or sending is not None or await self._more_comes():
-                if sending is not None and sending.done():
-                    sending, done = None, sending
-                    done.result()
-                if self._unsent and sending is None:
-                    batch, self._unsent = self._unsent[:_AT_ONCE], self._unsent[_AT_ONCE:]
-                    sending = asyncio.create_task(self._send(batch))
-                for entry in await reader.next(0.01 if sending is not None or self._unsent else 0.1):
+            while True:
+                entries = await reader.next(_IDLE_SECONDS)
+                for entry in entries:
                     self._place(entry)
+                if sender.done():
+                    sender.result()
+                if not (entries or self._sent or self._unsent):
+                    return
         finally:
-            if sending is not None:
-                sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError, DispatcherError):
-                    await sending
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
 
-    async def _more_comes(self) -> bool:
-        self._something.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_IDLE_SECONDS):
-                await self._something.wait()
-        return self._something.is_set()
+    async def _send(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            while self._unsent:
+                batch, token = self._take_batch(), secrets.token_hex(8)
+                encoded = Burials(token=token)
+                for pending in batch:
+                    encoded.burials.extend(map(_encode, pending.burials))
+                self._sent[token] = batch
+                try:
+                    await self._publisher.publish(self._stream, encoded.SerializeToString())
+                except DispatcherError as error:
+                    self._fail(error)
+                    raise
 
-    async def _send(self, batch: list[_Pending]) -> None:
-        works = [self._publisher.publish(self._stream, _encode(one)) for one in batch]
-        for result in await asyncio.gather(*works, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+    def _take_batch(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        count = size_bytes = 0
+        while self._unsent:
+            burials = self._unsent[0].burials
+            count += len(burials)
+            size_bytes += sum(len(burial.parcel.body) + len(burial.reason) for burial in burials)
+            if batch and (count > _MOST_IN_AN_ENTRY or size_bytes > _ENTRY_BYTES):
+                break
+            batch.append(self._unsent.popleft())
+        return batch
 
     def _place(self, entry: Entry) -> None:
-        decoded = _decode(entry)
-        one = self._pending.pop(decoded[0], None) if decoded is not None else None
-        if one is not None and not one.place.done():
-            one.place.set_result(entry.offset)
+        place = entry.offset << _POSITION_BITS
+        for pending in self._sent.pop(_decode(entry).token, ()):
+            if not pending.first_place.done():
+                pending.first_place.set_result(place)
+            place += len(pending.burials)
 
     def _fail(self, error: DispatcherError) -> None:
+        waiting = [*self._unsent, *(pending for batch in self._sent.values() for pending in batch)]
         self._unsent.clear()
+        self._sent.clear()
         self._something.clear()
-        while self._pending:
-            _, one = self._pending.popitem()
-            if not one.place.done():
-                one.place.set_exception(error)
+        for pending in waiting:
+            if not pending.first_place.done():
+                pending.first_place.set_exception(error)
 
 
-def _encode(pending: _Pending) -> bytes:
-    burial = pending.burial
+def _encode(burial: Burial) -> EncodedBurial:
     return EncodedBurial(
         parcel=encode_parcel(burial.parcel),
         attempts=burial.attempts,
         reason=burial.reason,
         died_at=burial.died_at,
-        token=pending.token,
-    ).SerializeToString()
+    )
 
 
-def _decode(entry: Entry) -> tuple[str, Burial] | None:
+def _burial(encoded: EncodedBurial) -> Burial:
+    return Burial(decode_parcel(encoded.parcel), encoded.attempts, encoded.reason, encoded.died_at)
+
+
+def _decode(entry: Entry) -> Burials:
     try:
-        encoded = EncodedBurial.FromString(entry.body)
+        return Burials.FromString(entry.body)
     except DecodeError:
         log.warning("entry %d among the dead letters is none; it is left out", entry.offset)
-        return None
-    burial = Burial(decode_parcel(encoded.parcel), encoded.attempts, encoded.reason, encoded.died_at)
-    return encoded.token, burial
+        return Burials()
 
 
-def _runs(places: list[int]) -> list[list[int]]:
-    """Divide places into runs that are worth reading at once."""
+def _runs(offsets: list[int]) -> list[list[int]]:
+    """Divide offsets into runs that are worth reading at once."""
     runs: list[list[int]] = []
-    for place in places:
-        if runs and place - runs[-1][-1] <= _GAP:
-            runs[-1].append(place)
+    for offset in offsets:
+        if runs and offset - runs[-1][-1] <= _GAP:
+            runs[-1].append(offset)
         else:
-            runs.append([place])
+            runs.append([offset])
     return runs
 
 

@@ -265,15 +265,21 @@ class Parcel(_message.Message):
     def __init__(self, id: _Optional[str] = ..., customer: _Optional[str] = ..., body: _Optional[bytes] = ..., texts: _Optional[_Mapping[str, str]] = ..., numbers: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Burial(_message.Message):
-    __slots__ = ("parcel", "attempts", "reason", "died_at", "token")
+    __slots__ = ("parcel", "attempts", "reason", "died_at")
     PARCEL_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DIED_AT_FIELD_NUMBER: _ClassVar[int]
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
     parcel: Parcel
     attempts: int
     reason: str
     died_at: int
+    def __init__(self, parcel: _Optional[_Union[Parcel, _Mapping]] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., died_at: _Optional[int] = ...) -> None: ...
+
+class Burials(_message.Message):
+    __slots__ = ("token", "burials")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BURIALS_FIELD_NUMBER: _ClassVar[int]
     token: str
-    def __init__(self, parcel: _Optional[_Union[Parcel, _Mapping]] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., died_at: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
+    burials: _containers.RepeatedCompositeFieldContainer[Burial]
+    def __init__(self, token: _Optional[str] = ..., burials: _Optional[_Iterable[_Union[Burial, _Mapping]]] = ...) -> None: ...
