@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +27,8 @@ class ServerKind(StrEnum):
 
     REDIS7 = "redis7"
     VALKEY9 = "valkey9"
+    RABBITMQ = "rabbitmq"
+    KAFKA = "kafka"
 
 
 class AppendOnly(StrEnum):
@@ -67,11 +71,25 @@ def run_scenario(
     return result
 
 
+def settings_of(
+    scenario: Scenario, kinds: Sequence[str], durabilities: Sequence[str], node_bytes: int
+) -> Iterator[servers.ServerSettings]:
+    """Yield the servers that the scenario runs on."""
+    for kind in kinds:
+        settings = servers.ServerSettings(kind=kind, node_bytes=node_bytes)
+        if settings.broker not in scenario.brokers:
+            continue
+        for durability in durabilities or scenario.append_only if settings.broker == "redis" else ["no"]:
+            yield replace(settings, append_only=durability)
+
+
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Run these scenarios alone.")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions; some scenarios take fewer.")] = 5,
     scale: Annotated[float, typer.Option(min=0.001, max=1, help="Part of the full size, to try it.")] = 1.0,
-    server: Annotated[ServerKind, typer.Option(help="Which server.")] = ServerKind.REDIS7,
+    server: Annotated[
+        list[ServerKind] | None, typer.Option(help="Which servers; redis7 if left out.")
+    ] = None,
     append_only: Annotated[
         list[AppendOnly] | None, typer.Option(help="Durability; else what each scenario asks for.")
     ] = None,
@@ -97,16 +115,17 @@ def main(
         },
     }
     results = []
+    path = json_file or RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
+    durabilities = [str(one) for one in append_only or ()]
     for scenario in scenarios.ALL:
         if only and scenario.name not in only:
             continue
-        for durability in append_only or scenario.append_only:
-            settings = servers.ServerSettings(kind=server, append_only=str(durability), node_bytes=node_bytes)
+        for settings in settings_of(scenario, server or [ServerKind.REDIS7], durabilities, node_bytes):
+            part = scale * scenario.brokers[settings.broker]
             repetitions = min(repeat, scenario.most_repetitions)
-            results.append(run_scenario(scenario, settings, repetitions, scale, console))
+            results.append(run_scenario(scenario, settings, repetitions, part, console))
+            report.write(path, report.as_json(results, facts))
     report.table(results, console)
-    path = json_file or RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
-    report.write(path, report.as_json(results, facts))
     console.print(f"written to {path}")
     if scale == 1 and not all(report.met(result) for result in results):
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Metrics = Mapping[str, float | str]
@@ -19,6 +19,11 @@ class Bench:
     url: str
     server_pid: int
     scale: float
+
+    @property
+    def broker(self) -> str:
+        """Name the broker as `BROKER` does; Kafka's address is no URL."""
+        return {"redis": "redis", "amqp": "rabbitmq"}.get(self.url.partition("://")[0], "kafka")
 
     def scaled(self, count: int, least: int = 1) -> int:
         """Return the count at this scale."""
@@ -57,7 +62,8 @@ class Scenario:
     """Cases that are compared, so that their repetitions alternate, and the figures that follow from them.
 
     most_repetitions: fewer than asked for where one takes long or has little spread.
-    append_only: the durability settings under which it is measured.
+    append_only: the durability settings under which it is measured, of Redis. brokers: on which it can run,
+    with the part of the full size that is enough there.
     """
 
     name: str
@@ -66,3 +72,4 @@ class Scenario:
     figures: tuple[Figure, ...]
     most_repetitions: int = 5
     append_only: tuple[str, ...] = ("no",)
+    brokers: Mapping[str, float] = field(default_factory=lambda: {"redis": 1.0})

@@ -46,8 +46,8 @@ def verdict(figure: Figure, median: float) -> bool | None:
 
 
 def met(result: Result) -> bool:
-    """Tell whether every figure of the scenario shows what it has to."""
-    return all(
+    """Tell whether every figure shows what it has to; asked of the usual settings of Redis alone."""
+    return result.server != ServerSettings(kind="redis7") or all(
         verdict(figure, statistics.median(result.values(figure))) is not False
         for figure in result.scenario.figures
     )
@@ -59,8 +59,7 @@ def table(results: Sequence[Result], console: Console) -> None:
         server = result.server
         shown = Table(
             title=f"{result.scenario.name}: {result.scenario.about}",
-            caption=f"{result.version}, appendonly {server.append_only}, "
-            f"stream-node-max-bytes {server.node_bytes}",
+            caption=f"{result.version}, {server}",
             title_justify="left",
             caption_justify="left",
         )
@@ -106,6 +105,7 @@ def as_json(results: Sequence[Result], facts: Mapping[str, object]) -> str:
                     "about": result.scenario.about,
                     "server": result.version,
                     "server_settings": asdict(result.server),
+                    "server_described": str(result.server),
                     "figures": [
                         {
                             "label": figure.label,

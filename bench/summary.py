@@ -36,10 +36,9 @@ def lines_of(file: Path) -> Iterator[str]:
         f"batches of {settings['batch']}, {settings['transport']}{size}."
     )
     for result in recorded["results"]:
-        server = result["server_settings"]
         yield (
             f"\n**{result['scenario']}**: {result['about']}. {result['server']}, "
-            f"appendonly {server['append_only']}, stream-node-max-bytes {server['node_bytes']}.\n"
+            f"{result['server_described']}.\n"
         )
         yield "| | median | lowest – highest | n | to show |"
         yield "|---|---|---|---|---|"

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.model import Bench, Metrics
 from broker_core import Delivery, FairDispatcher, Message, open_dispatcher
@@ -20,9 +20,11 @@ WAIT_SECONDS = 0.2
 STALL_SECONDS = 10.0
 
 
-def dispatcher(bench: Bench, **settings: object) -> FairDispatcher:
+def dispatcher(bench: Bench, **settings: Any) -> FairDispatcher:
     """Return a dispatcher of the product on the case's server; to be opened."""
-    return open_dispatcher(broker="redis", url=bench.url, namespace=NAMESPACE, quantum=QUANTUM, **settings)
+    address = "bootstrap_servers" if bench.broker == "kafka" else "url"
+    settings = {address: bench.url, "namespace": NAMESPACE, "quantum": QUANTUM, **settings}
+    return open_dispatcher(bench.broker, **settings)
 
 
 def names(count: int) -> list[str]:

@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from bench import servers
 from bench.peers.catalogue import Peer
 from tests.servers.interface import ServerAbsent
-from tests.servers.kafka_jars import kafka_jars
-from tests.servers.kafka_local import LocalKafka
-from tests.servers.rabbitmq_local import LocalRabbitMQ, debian_rabbitmq
 
 NEWEST_REDIS_VARIABLE = "NEWEST_REDIS_SERVER"
-REDIS = servers.ServerSettings(kind="redis7", append_only="no", node_bytes=512)
+REDIS = servers.ServerSettings(kind="redis7")
 
 
 def redis() -> contextlib.AbstractContextManager[servers.RunningServer]:
@@ -36,9 +33,5 @@ def running_for(peer: Peer) -> Iterator[servers.RunningServer]:
         with servers.running(REDIS, program=command) as server:
             yield server
     else:
-        local = LocalRabbitMQ(debian_rabbitmq()) if peer.server == "rabbitmq" else LocalKafka(kafka_jars())
-        try:
-            local.start()
-            yield servers.RunningServer(local.url, 0, local.version)
-        finally:
-            local.stop()
+        with servers.running(servers.ServerSettings(kind=peer.server)) as server:
+            yield server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from bench import traffic
@@ -22,7 +23,14 @@ async def _meanwhile(bench: Bench, customers: int, each: int) -> Metrics:
         return await traffic.drain_meanwhile(d, load, PUBLISHERS, CONSUMERS)
 
 
-def _scenario(name: str, customers: int, each: int, at_least: float) -> Scenario:
+def _scenario(
+    name: str,
+    customers: int,
+    each: int,
+    at_least: float | None,
+    brokers: Sequence[str] = ("redis",),
+    append_only: Sequence[str] = ("no", "everysec"),
+) -> Scenario:
     figure = partial(Figure, unit="msg/s")
     return Scenario(
         name=name,
@@ -37,11 +45,13 @@ def _scenario(name: str, customers: int, each: int, at_least: float) -> Scenario
             figure(label="… receive + ack alone", case="after", metric="receive_ack"),
             figure(label="drain while publishing", case="meanwhile", metric="end_to_end", at_least=at_least),
         ),
-        append_only=("no", "everysec"),
+        append_only=tuple(append_only),
+        brokers=dict.fromkeys(brokers, 1.0),
     )
 
 
 SCENARIOS = (
     _scenario("end_to_end_1000", 1_000, 200, 60_000),
     _scenario("end_to_end_100000x2", 100_000, 2, 35_000),
+    _scenario("end_to_end_1000x20", 1_000, 20, None, ("redis", "rabbitmq", "kafka"), ("no",)),
 )
