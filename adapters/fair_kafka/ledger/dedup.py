@@ -26,6 +26,9 @@ class Dedup:
     def __len__(self) -> int:
         return len(self._serials)
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._serials
+
     def find(self, key: bytes) -> int | None:
         """Return what was stored under the key, None if there is nothing or it is too old."""
         return self._serials.get(key)

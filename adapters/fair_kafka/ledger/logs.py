@@ -28,7 +28,8 @@ class PartitionLog:
 
     def announce(self, offset: int, size: int) -> None:
         """Note that these offsets were named by a command."""
-        self.end = max(self.end, offset + size)
+        if offset + size > self.end:
+            self.end = offset + size
 
     def add(self, offset: int, size: int) -> None:
         """Count messages at consecutive offsets as live."""
@@ -102,6 +103,12 @@ class Logs:
 
     def __init__(self) -> None:
         self._logs: tuple[dict[int, PartitionLog], ...] = tuple({} for _ in Topic)
+        self._messages = self._logs[Topic.MESSAGES]
+
+    def of_messages(self, partition: int) -> PartitionLog:
+        """Return a partition of Topic.MESSAGES."""
+        log = self._messages.get(partition)
+        return self.of(Topic.MESSAGES, partition) if log is None else log
 
     def of(self, topic: int, partition: int) -> PartitionLog:
         """Return the partition, which is made if it wasn't named before."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fair_kafka.ledger.commands import Publish, PublishEntry, Topic
+from fair_kafka.ledger.commands import Publish, PublishEntry
+from fair_kafka.ledger.logs import PartitionLog
 from fair_kafka.ledger.outcomes import Refusal
 from fair_kafka.ledger.receipts import id_of
 from fair_kafka.ledger.store import Store
@@ -23,57 +24,56 @@ class Publisher:
 
         Returns an outcome for each entry, if somebody wants to know, and the first serial that is not used.
         """
+        store_run, of_messages = self._store.store_run, self._store.logs.of_messages
         outcomes: list[Stored] = []
         noted: list[bytes] = []
         for entry in command.entries:
-            keys = entry.keys if window_ms else ()
-            if keys:
-                outcome, serial = self._publish_keyed(entry, serial, noted)
-            elif refusal := self._refusal(entry):
+            customer, partition, epoch, offset, size, cost, keys = entry
+            log = of_messages(partition)
+            log.announce(offset, size)
+            refusal = self._refusal(log, epoch, offset)
+            if keys and window_ms:
+                outcome, serial = self._publish_keyed(entry, log, refusal, serial, noted)
+            elif refusal:
                 outcome = refusal
             else:
-                self._store.store_run(
-                    entry.customer, serial, entry.partition, entry.base_offset, entry.size, entry.cost
-                )
-                outcome = tuple(map(id_of, range(serial, serial + entry.size))) if tell else ()
-                serial += entry.size
+                store_run(customer, serial, log, offset, size, cost)
+                outcome = tuple(map(id_of, range(serial, serial + size))) if tell else ()
+                serial += size
             if tell:
                 outcomes.append(outcome)
         if noted:
             self._store.dedup.keep(noted, self._store.now_ms + window_ms)
         return outcomes, serial
 
-    def _refusal(self, entry: PublishEntry) -> Refusal | None:
-        log = self._store.logs.of(Topic.MESSAGES, entry.partition)
-        log.announce(entry.base_offset, entry.size)
-        if not self._store.places.is_current(entry.partition, entry.epoch):
+    def _refusal(self, log: PartitionLog, epoch: int, offset: int) -> Refusal | None:
+        if not self._store.places.is_current(log.partition, epoch):
             return Refusal.STALE
-        return Refusal.CLEANED if entry.base_offset < log.released else None
+        return Refusal.CLEANED if offset < log.released else None
 
-    def _publish_keyed(self, entry: PublishEntry, serial: int, noted: list[bytes]) -> tuple[Stored, int]:
-        find = self._store.dedup.find
-        refusal = self._refusal(entry)
-        known = [find(key) for key in entry.keys]
-        if refusal and None in known:
+    def _publish_keyed(
+        self, entry: PublishEntry, log: PartitionLog, refusal: Refusal | None, serial: int, noted: list[bytes]
+    ) -> tuple[Stored, int]:
+        dedup = self._store.dedup
+        if refusal and not all(key in dedup for key in entry.keys):
             return refusal, serial
         serials: list[int] = []
         begin = size = 0  # the run of messages that are new
         for place, key in enumerate(entry.keys):
-            stored = find(key)  # anew: a key may come twice in one entry
+            stored = dedup.find(key)
             if stored is None:
-                self._store.dedup.remember(key, serial)
+                dedup.remember(key, serial)
                 noted.append(key)
                 stored = serial
                 serial += 1
                 begin, size = (begin, size + 1) if size else (place, 1)
             elif size:
-                self._store_part(entry, serial - size, begin, size)
+                self._store_part(entry, log, serial - size, begin, size)
                 size = 0
             serials.append(stored)
         if size:
-            self._store_part(entry, serial - size, begin, size)
+            self._store_part(entry, log, serial - size, begin, size)
         return tuple(map(id_of, serials)), serial
 
-    def _store_part(self, entry: PublishEntry, serial: int, begin: int, size: int) -> None:
-        offset = entry.base_offset + begin
-        self._store.store_run(entry.customer, serial, entry.partition, offset, size, entry.cost)
+    def _store_part(self, entry: PublishEntry, log: PartitionLog, serial: int, begin: int, size: int) -> None:
+        self._store.store_run(entry.customer, serial, log, entry.base_offset + begin, size, entry.cost)

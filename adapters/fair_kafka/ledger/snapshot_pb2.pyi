@@ -66,7 +66,7 @@ class PolicyState(_message.Message):
     def __init__(self, customer: _Optional[str] = ..., policy: _Optional[_Union[_ledger_pb2.Policy, _Mapping]] = ...) -> None: ...
 
 class Entries(_message.Message):
-    __slots__ = ("serials", "customers", "logs", "offsets", "costs", "published_ms", "attempts", "states", "due_ms", "leases_of", "leases", "redriven", "reasons", "died_ms", "numbers")
+    __slots__ = ("serials", "customers", "logs", "offsets", "costs", "published_ms", "attempts", "states", "due_ms", "leases_of", "leases", "reasons", "died_ms", "numbers")
     SERIALS_FIELD_NUMBER: _ClassVar[int]
     CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
@@ -78,7 +78,6 @@ class Entries(_message.Message):
     DUE_MS_FIELD_NUMBER: _ClassVar[int]
     LEASES_OF_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
-    REDRIVEN_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     DIED_MS_FIELD_NUMBER: _ClassVar[int]
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
@@ -93,11 +92,10 @@ class Entries(_message.Message):
     due_ms: _containers.RepeatedScalarFieldContainer[int]
     leases_of: _containers.RepeatedScalarFieldContainer[int]
     leases: _containers.RepeatedCompositeFieldContainer[LeaseState]
-    redriven: _containers.RepeatedScalarFieldContainer[bool]
     reasons: _containers.RepeatedScalarFieldContainer[str]
     died_ms: _containers.RepeatedScalarFieldContainer[int]
     numbers: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, serials: _Optional[_Iterable[int]] = ..., customers: _Optional[_Iterable[int]] = ..., logs: _Optional[_Iterable[int]] = ..., offsets: _Optional[_Iterable[int]] = ..., costs: _Optional[_Iterable[int]] = ..., published_ms: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., due_ms: _Optional[_Iterable[int]] = ..., leases_of: _Optional[_Iterable[int]] = ..., leases: _Optional[_Iterable[_Union[LeaseState, _Mapping]]] = ..., redriven: _Optional[_Iterable[bool]] = ..., reasons: _Optional[_Iterable[str]] = ..., died_ms: _Optional[_Iterable[int]] = ..., numbers: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, serials: _Optional[_Iterable[int]] = ..., customers: _Optional[_Iterable[int]] = ..., logs: _Optional[_Iterable[int]] = ..., offsets: _Optional[_Iterable[int]] = ..., costs: _Optional[_Iterable[int]] = ..., published_ms: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., due_ms: _Optional[_Iterable[int]] = ..., leases_of: _Optional[_Iterable[int]] = ..., leases: _Optional[_Iterable[_Union[LeaseState, _Mapping]]] = ..., reasons: _Optional[_Iterable[str]] = ..., died_ms: _Optional[_Iterable[int]] = ..., numbers: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class LeaseState(_message.Message):
     __slots__ = ("session", "sequence", "max_attempts")
@@ -182,9 +180,25 @@ class PlacesState(_message.Message):
     def __init__(self, hashed: _Optional[int] = ..., most: _Optional[int] = ..., step: _Optional[int] = ..., wanted: _Optional[int] = ..., partitions: _Optional[_Iterable[_Union[PartitionState, _Mapping]]] = ..., customers: _Optional[_Iterable[str]] = ..., numbers: _Optional[_Iterable[int]] = ..., free: _Optional[_Iterable[int]] = ..., reserved: _Optional[_Iterable[str]] = ..., reserved_until_ms: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PartitionState(_message.Message):
-    __slots__ = ("epoch", "owners")
+    __slots__ = ("epoch", "owners", "live")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     OWNERS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     owners: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, epoch: _Optional[int] = ..., owners: _Optional[_Iterable[str]] = ...) -> None: ...
+    live: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, epoch: _Optional[int] = ..., owners: _Optional[_Iterable[str]] = ..., live: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Piece(_message.Message):
+    __slots__ = ("applied_offset", "index", "count", "checksum", "data")
+    APPLIED_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHECKSUM_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    applied_offset: int
+    index: int
+    count: int
+    checksum: int
+    data: bytes
+    def __init__(self, applied_offset: _Optional[int] = ..., index: _Optional[int] = ..., count: _Optional[int] = ..., checksum: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
