@@ -12,9 +12,12 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _START_ATTEMPTS = 3
+# To Linux the parent of a process is the thread that started it, so this one lives as long as the tests.
+_parent = ThreadPoolExecutor(1, "parent-of-servers")
 
 
 class ChildServer(ABC):
@@ -114,15 +117,19 @@ def spawn(
     """Start a program that Linux ends with its parent, even if that is killed; `log` gets its output."""
     setpriv = shutil.which("setpriv")
     prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [*prefix, *command],
-            env=dict(environment),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+
+    def popen() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [*prefix, *command],
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    return _parent.submit(popen).result()
 
 
 def free_ports(count: int) -> list[int]:

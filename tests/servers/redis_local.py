@@ -1,25 +1,17 @@
-"""Redis-compatible servers as child processes on free loopback ports, with folders of their own."""
+"""Redis-compatible servers of this machine's programs as child processes."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Literal
 
+from tests.servers.child import ChildServer, free_ports
 from tests.servers.interface import ServerAbsent
 from tests.servers.redis_wire import ask, reported_version
-
-_START_SECONDS = 15.0
-_START_ATTEMPTS = 3
 
 
 def debian_redis() -> Path:
@@ -52,13 +44,14 @@ def wheel_redis() -> Path:
     return program
 
 
-class LocalRedis:
-    """A child process that dies with the tests; persistent by an append-only file, evicting nothing.
+class LocalRedis(ChildServer):
+    """Persistent by an append-only file, evicting nothing. options: more arguments for the server.
 
-    options: more arguments for the server.
+    What it confirmed survives `kill` with appendfsync always. With everysec it puts off its write to the
+    file while an fsync is under way, for two seconds at most; what it confirmed meanwhile is lost by `kill`.
     """
 
-    host = "127.0.0.1"
+    start_seconds = 15.0
 
     def __init__(
         self,
@@ -67,96 +60,43 @@ class LocalRedis:
         appendfsync: Literal["always", "everysec"] = "everysec",
         options: Sequence[str] = (),
     ) -> None:
+        super().__init__()
         self._program = program
-        self._options = options
-        self._folder = Path(tempfile.mkdtemp(prefix="fair-dispatcher-server-"))
         self._appendfsync = appendfsync
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
-        self.version = ""
+        self._options = options
 
     @property
     def url(self) -> str:
         """The address for clients."""
         return f"redis://{self.host}:{self.port}/0"
 
-    @property
-    def pid(self) -> int:
-        """The process's id while it runs."""
-        assert self._process is not None
-        return self._process.pid
+    def prepare(self) -> None:
+        self.port = free_port()
 
-    def start(self) -> None:
-        """Start on a free port and wait until it serves; another try if the port was taken meanwhile."""
-        atexit.register(self.stop)
-        for _ in range(_START_ATTEMPTS):
-            self.port = free_port()
-            self.launch()
-            if self._wait_until_it_answers():
-                self.version = reported_version(self.host, self.port)
-                return
-            self.kill()
-        log = (self._folder / "server.log").read_text(errors="replace")
-        raise RuntimeError(f"{self._program} did not start:\n{log[-2000:]}")
+    def command(self) -> Sequence[str | Path]:
+        return [
+            self._program,
+            *("--bind", self.host, "--port", str(self.port), "--dir", str(self.folder)),
+            *persistent(self._appendfsync),
+            *self._options,
+        ]
 
-    def launch(self) -> None:
-        assert self._process is None
-        self._process = subprocess.Popen(
-            [
-                *_die_with_us(),
-                self._program,
-                *("--bind", self.host, "--port", str(self.port)),
-                *("--dir", self._folder, "--logfile", self._folder / "server.log"),
-                *("--save", "", "--appendonly", "yes"),
-                *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
-                *("--appendfsync", self._appendfsync),
-                *self._options,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def suspend(self) -> None:
-        """Let it do nothing, as a machine that hangs does."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
 
     def answers(self) -> bool:
         return ask(self.host, self.port, "PING") == "+PONG"
 
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+    def reported_version(self) -> str:
+        return reported_version(self.host, self.port)
 
-    def stop(self) -> None:
-        self.kill()
-        atexit.unregister(self.stop)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _wait_until_it_answers(self) -> bool:
-        assert self._process is not None
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end and self._process.poll() is None:
-            if self.answers():
-                return True
-            time.sleep(0.01)
-        return False
+def persistent(appendfsync: Literal["always", "everysec"]) -> list[str]:
+    """Return the arguments of a server that forgets and evicts nothing."""
+    keep = ["--save", "", "--appendonly", "yes", "--appendfsync", appendfsync]
+    return [*keep, "--maxmemory-policy", "noeviction"]
 
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LocalRedis.host, 0))
-        return int(probe.getsockname()[1])
-
-
-def _die_with_us() -> list[str]:
-    # Linux ends the server then even if the tests are killed.
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+    return free_ports(1)[0]
