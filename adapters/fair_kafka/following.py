@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -43,6 +44,7 @@ class Follower:
         self._reload = reload
         self._wait_seconds = min(LONGEST_WAIT_SECONDS, timeout_seconds / 2)
         self._task: asyncio.Task[None] | None = None
+        self._answers_again = asyncio.Event()
         self.trouble: BrokerUnavailable | None = None
 
     async def catch_up(self) -> None:
@@ -62,11 +64,21 @@ class Follower:
                 await self._follow()
             except BrokerUnavailable as error:
                 self.trouble = error
-                await asyncio.sleep(pause_seconds)
+                await self._pause(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
             else:
                 self.trouble = None
                 pause_seconds = FIRST_PAUSE_SECONDS
+
+    async def _pause(self, seconds: float) -> None:
+        self._answers_again.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._answers_again.wait()
+
+    def hurry(self) -> None:
+        """Try again now: the broker has answered somebody else."""
+        self._answers_again.set()
 
     async def _follow(self) -> None:
         wanted = {self._ledger: (self._replica.position, MOST_BYTES)}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fair_kafka.clock import LedgerClock
 from fair_kafka.cluster import Cluster
 from fair_kafka.customers import Customers
 from fair_kafka.dead_letters import DeadLetters
 from fair_kafka.fetching import Fetcher
 from fair_kafka.following import Follower
-from fair_kafka.ledger.commands import Open, PartitionsAdded, Tick
+from fair_kafka.ledger.commands import Command, Open, PartitionsAdded, Tick
 from fair_kafka.log import Log
-from fair_kafka.partitions import Partitions
+from fair_kafka.partitions import Partitions, Stored
 from fair_kafka.patience import patiently
 from fair_kafka.places import CustomerPlaces
 from fair_kafka.publishing import Publisher
@@ -35,7 +37,7 @@ class Namespace:
         self.partitions = Partitions(self._cluster, settings.timeout_seconds)
         clock = LedgerClock()
         self._ticker = Ticker(clock, self._tick)
-        self._log = Log(self.partitions, ledger, lambda stored, commands: self._replica.appended(stored, commands))
+        self._log = Log(self.partitions, ledger, self._appended)
         self.session = Session(
             self._log,
             self._open_command,
@@ -90,6 +92,10 @@ class Namespace:
             settings.max_partitions,
             settings.partition_step,
         )
+
+    def _appended(self, stored: Stored, commands: Sequence[Command]) -> None:
+        self._replica.appended(stored, commands)
+        self._follower.hurry()
 
     async def _reload(self) -> None:
         raise NotImplementedError

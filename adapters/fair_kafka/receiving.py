@@ -74,7 +74,7 @@ class Receiver:
         sequence = ticket.command.sequence
         self._waiting(1)
         try:
-            outcome = await session.outcome(ticket, wait_seconds + self._timeout_seconds)
+            outcome = await session.outcome(ticket, wait_seconds)
         except (DispatcherError, asyncio.CancelledError):
             if ticket.is_sent:
                 self._revoke(number, sequence)

@@ -88,7 +88,7 @@ class Session:
 
     async def _run_once(self, build: Build, patience_seconds: float | None = None) -> Outcome:
         ticket = self.submit(build, self._timeout_seconds if patience_seconds is None else patience_seconds)
-        return await self.outcome(ticket, self._timeout_seconds)
+        return await self.outcome(ticket)
 
     def submit(self, build: Build, patience_seconds: float) -> Ticket:
         """Send a command off; its outcome has to be asked for by `outcome`."""
@@ -103,11 +103,12 @@ class Session:
         self._sequence += 1
         self._log.append(build(self.number, self._sequence), 0.0)
 
-    async def outcome(self, ticket: Ticket, wait_seconds: float) -> Outcome:
-        """Wait for the outcome of a command that was sent off."""
+    async def outcome(self, ticket: Ticket, wait_seconds: float = 0.0) -> Outcome:
+        """Wait for the outcome of a command that was sent off, and that may take so long by itself."""
         pending = self._pending
         try:
-            async with asyncio.timeout(wait_seconds):
+            # Once for appending it, where the ticket gives up by itself, and once for reading it back.
+            async with asyncio.timeout(wait_seconds + 2 * self._timeout_seconds):
                 return await ticket.outcome
         except TimeoutError as error:
             kind = AnswerLost if ticket.is_sent else NotSent
