@@ -55,7 +55,8 @@ check: setup ## Format, lint, types, import rule, generated files, lock and whee
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py tests/unit/test_api_page.py
+	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py tests/unit/test_api_page.py \
+	  tests/unit/test_docs.py tests/unit/test_proven_page.py
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can
@@ -69,7 +70,7 @@ proto: setup ## Generate the Python code of what is written in protobuf
 	  $(addprefix adapters/fair_kafka/ledger/,ledger.proto snapshot.proto)
 
 .PHONY: docs
-docs: setup ## Make docs/api.md and docs/command-line.md anew, from docstrings and help texts
+docs: setup ## Make docs/api.md, command-line.md and proven.md anew, from docstrings, help texts and tests
 	$(PY) -m scripts.docs
 
 .PHONY: bench

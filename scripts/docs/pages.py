@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.docs import api, command_line
+from scripts.docs import api, command_line, proven
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
-PAGES: dict[str, Callable[[], str]] = {"api.md": api.page, "command-line.md": command_line.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api.page,
+    "command-line.md": command_line.page,
+    "proven.md": proven.page,
+}
