@@ -6,6 +6,8 @@ import typer
 
 from fair_dispatcher.commands import backlogs, dead_letters, policy, publish, purge, version
 from fair_dispatcher.demo import cli as demo
+from fair_dispatcher.keys import command as keys
+from fair_dispatcher.serve import command as serve
 from fair_dispatcher.usage import Commands, examples, exit_code_list, show_help
 from fair_dispatcher.work import command as work
 
@@ -22,7 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.callback(invoke_without_command=True)(show_help)
-for group in (work.app, publish.app, backlogs.app, purge.app, version.app, demo.app):
+for group in (work.app, serve.app, publish.app, backlogs.app, purge.app, version.app, demo.app):
     app.add_typer(group)
+app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -43,7 +43,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run to the end in a new event loop, of uvloop if that is installed; SIGTERM ends it as Ctrl-C does."""
     former = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(coroutine)
     finally:
         signal.signal(signal.SIGTERM, former)
@@ -53,7 +53,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loop if that is installed, None for the usual one."""
     try:
         import uvloop
     except ModuleNotFoundError:
@@ -88,6 +89,17 @@ def exit_codes() -> Iterator[None]:
         hint = "`python -X dev -m fair_dispatcher …` shows where"
         say(f"unexpected {type(error).__name__}: {error}; {hint}")
         raise typer.Exit(EXIT_FAILED) from error
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """Turn the absence of a package into ConfigurationError that says which extra brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the package {error.name} is missing: pip install 'fair-dispatcher[{name}]'"
+        ) from error
 
 
 def exit_code_of(error: DispatcherError) -> int:

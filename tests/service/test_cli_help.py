@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from typer.testing import CliRunner
 from broker_core import Message, open_dispatcher
 from broker_core.installed import adapter_names
 from fair_dispatcher.cli import app
+from fair_dispatcher.keys.file import KeyFile
+from fair_dispatcher.keys.model import Key, Scope
 from scripts.docs import command_line
 from tests.servers.redis_local import LocalRedis
 from tests.service.command_line import SECONDS, plain_environment, run_process
 
 # They run for long and have tests of their own.
-LONG = {"fairdispatch work", "fairdispatch demo"}
+LONG = {"fairdispatch work", "fairdispatch serve", "fairdispatch demo"}
 COMMANDS = dict(command_line.commands())
 FUNCTION = 'fairdispatch() { "$PYTHON" -m fair_dispatcher "$@"; }\n'
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
@@ -46,6 +49,10 @@ def bash(script: str, environment: dict[str, str], folder: Path) -> subprocess.C
     )
 
 
+def key_with(id_: str) -> Key:
+    return Key(id=id_, digest=bytes(32), scopes=frozenset({Scope.PUBLISH}), created=datetime.now(UTC))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_two_examples_that_call_it(command: str) -> None:
     assert sum(command in example for example in examples(command)) >= 2
@@ -60,7 +67,14 @@ async def test_examples_run(command: str, redis7: LocalRedis, tmp_path: Path) ->
     (tmp_path / "messages.ndjson").write_text(LINE)
     (tmp_path / "messages.ndjson.gz").write_bytes(gzip.compress(LINE.encode()))
     (tmp_path / "traffic.ndjson").write_text(LINE.replace("{", '{"at": 0.5, '))
-    environment = {"BROKER": "redis", "REDIS_URL": redis7.url, "FAIRDISPATCH_NAMESPACE": namespace}
+    for id_ in ("0123456789ab", "ba9876543210"):
+        KeyFile(tmp_path / "keys.json").add(key_with(id_))
+    environment = {
+        "BROKER": "redis",
+        "REDIS_URL": redis7.url,
+        "FAIRDISPATCH_NAMESPACE": namespace,
+        "FAIRDISPATCH_SERVICE_KEY_FILE": "keys.json",
+    }
     finished = bash("\n".join(examples(command)), environment, tmp_path)
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
 

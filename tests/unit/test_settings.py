@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,3 +158,39 @@ def test_a_variable_without_the_prefix_is_somebody_elses(monkeypatch: pytest.Mon
     assert SecretiveSettings.load().url == SecretStr("redis://here")
     monkeypatch.delenv("SECRETIVE_URL")
     assert SecretiveSettings.load().url is None
+
+
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from a file\n")
+    monkeypatch.setenv("SECRETIVE_URL_FILE", str(file))
+    loaded = SecretiveSettings.load()
+    assert loaded.url is not None
+    assert loaded.url.get_secret_value() == "from a file"
+    assert SecretiveSettings.load(url="mine").url == SecretStr("mine")
+
+
+def test_a_secret_stands_in_one_place_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRETIVE_URL_FILE", str(tmp_path / "absent"))
+    with pytest.raises(ConfigurationError, match="SECRETIVE_URL_FILE is '.*absent', but: No such file"):
+        SecretiveSettings.load()
+    monkeypatch.setenv("SECRETIVE_URL", "canary")
+    with pytest.raises(ConfigurationError, match="both set") as caught:
+        SecretiveSettings.load()
+    assert "canary" not in str(caught.value)
+
+
+def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("canary" * 10)
+    monkeypatch.setenv("SECRETIVE_URL_FILE", str(file))
+    with pytest.raises(ConfigurationError, match="SECRETIVE_URL") as caught:
+        SecretiveSettings.load()
+    assert "canary" not in str(caught.value)
+
+
+def test_variables_of_the_service_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRDISPATCH_SERVICE_PORT", "1")
+    DispatcherSettings.load()
+    with pytest.raises(ConfigurationError, match="FAIRDISPATCH_SERVICES is not known"):
+        refuse_unknown_variables([], {"FAIRDISPATCH_SERVICES": ""})

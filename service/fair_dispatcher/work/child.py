@@ -12,10 +12,9 @@ from typing import Self
 import structlog
 
 from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
-from fair_dispatcher.work.options import WorkOptions
+from fair_dispatcher.work.options import RunOptions
 from fair_dispatcher.work.spawning import Spawned, spawn
 
-WORKER_MODULE = "fair_dispatcher.work.process"
 END_NOW = b"end now\n"
 
 _LAST_LINES_SECONDS = 1.0
@@ -39,9 +38,9 @@ class Child:
         self._ending = asyncio.ensure_future(self._run())
 
     @classmethod
-    async def start(cls, number: int, options: WorkOptions) -> Self:
+    async def start(cls, number: int, options: RunOptions) -> Self:
         """Start it; it isn't ready yet."""
-        return cls(number, await spawn(WORKER_MODULE, number, options))
+        return cls(number, await spawn(options.module, number, options))
 
     @property
     def is_alive(self) -> bool:

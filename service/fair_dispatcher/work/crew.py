@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from fair_dispatcher.work.child import Child
-from fair_dispatcher.work.options import WorkOptions
+from fair_dispatcher.work.options import RunOptions
 
 # A Worker needs more than its grace to end: it cancels handlers, gives back, disconnects.
 _BEYOND_GRACE_SECONDS = 10.0
@@ -22,7 +22,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class Crew:
     """Starts worker processes and ends them; none is left when `end` has returned."""
 
-    def __init__(self, options: WorkOptions) -> None:
+    def __init__(self, options: RunOptions) -> None:
         self._options = options
         self._patience_seconds = options.grace_seconds + _BEYOND_GRACE_SECONDS
         self._alive: set[Child] = set()

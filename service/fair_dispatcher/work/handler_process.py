@@ -23,6 +23,7 @@ from fair_dispatcher import logs
 from fair_dispatcher.work import frames
 from fair_dispatcher.work.handlers import Function, call, load
 from fair_dispatcher.work.lifeline import Lifeline, ignore_signals
+from fair_dispatcher.work.options import WorkOptions
 
 _LAST_SECONDS = 1.0
 
@@ -31,7 +32,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 def main() -> None:
     """Run deliveries until the line ends."""
-    lifeline = Lifeline()
+    lifeline = Lifeline(WorkOptions)
     # Whoever wants to end the run tells the supervisor; we end with the worker process.
     ignore_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     assignment = lifeline.assignment

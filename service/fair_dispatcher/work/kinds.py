@@ -8,7 +8,7 @@ from typing import Protocol
 from broker_core.errors import ConfigurationError
 from broker_core.worker import Handler
 from fair_dispatcher.work.handlers import is_async, load
-from fair_dispatcher.work.options import Assignment
+from fair_dispatcher.work.options import Assignment, WorkOptions
 from fair_dispatcher.work.processes import InProcesses
 from fair_dispatcher.work.threads import InThreads
 
@@ -43,7 +43,7 @@ class InLoop:
         """Do nothing: it holds nothing."""
 
 
-def prepare(assignment: Assignment) -> tuple[Kind, int]:
+def prepare(assignment: Assignment[WorkOptions]) -> tuple[Kind, int]:
     """Load the handler; return how it runs, and how many at a time. Raises ConfigurationError."""
     options = assignment.options
     function = load(options.handler)

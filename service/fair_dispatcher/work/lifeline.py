@@ -14,18 +14,18 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Generic
 
-from fair_dispatcher.work.options import Assignment
+from fair_dispatcher.work.options import Assignment, Options
 
 _PR_SET_PDEATHSIG = 1
 _EXIT_ORPHANED = 1
 
 
-class Lifeline:
+class Lifeline(Generic[Options]):
     """A child's end of the line. Making it takes the standard input's place and reads the assignment."""
 
-    def __init__(self) -> None:
+    def __init__(self, options_type: type[Options]) -> None:
         _die_with_parent()
         connection = socket.socket(fileno=os.dup(0))
         _empty_standard_input()
@@ -34,7 +34,7 @@ class Lifeline:
         line = self.input.readline()
         if not line:
             sys.exit(_EXIT_ORPHANED)
-        self.assignment = Assignment.from_line(line)
+        self.assignment: Assignment[Options] = Assignment.from_line(line, options_type)
         if os.getppid() != self.assignment.parent_pid:
             sys.exit(_EXIT_ORPHANED)  # the parent ended before we could ask to end with it
 

@@ -12,7 +12,7 @@ import structlog
 
 from broker_core import Delivery, Reject, Retry
 from fair_dispatcher.work import frames
-from fair_dispatcher.work.options import Assignment
+from fair_dispatcher.work.options import Assignment, WorkOptions
 from fair_dispatcher.work.spawning import Spawned, spawn
 
 _MODULE = "fair_dispatcher.work.handler_process"
@@ -34,7 +34,7 @@ class InProcesses:
 
     busy = False
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment[WorkOptions]) -> None:
         self._assignment = assignment
         self._idle: list[Spawned] = []
 

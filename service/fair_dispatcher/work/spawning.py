@@ -8,7 +8,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from fair_dispatcher.work.options import Assignment, WorkOptions
+from fair_dispatcher.work.options import Assignment, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Spawned:
     writer: asyncio.StreamWriter
 
 
-async def spawn(module: str, number: int, options: WorkOptions) -> Spawned:
+async def spawn(module: str, number: int, options: RunOptions) -> Spawned:
     """Start `python -m module` with its assignment; to be called in the main thread.
 
     It leads a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone.
@@ -31,7 +31,10 @@ async def spawn(module: str, number: int, options: WorkOptions) -> Spawned:
     try:
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *flags, "-m", module, stdin=theirs.fileno(), start_new_session=True
+                *(sys.executable, *flags, "-m", module),
+                stdin=theirs.fileno(),
+                pass_fds=options.inherited,
+                start_new_session=True,
             )
         reader, writer = await asyncio.open_unix_connection(sock=ours)
     except BaseException:

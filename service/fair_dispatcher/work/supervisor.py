@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from fair_dispatcher.work.crew import Crew
-from fair_dispatcher.work.options import WorkOptions
+from fair_dispatcher.work.options import RunOptions
 from fair_dispatcher.work.slot import Slot
 
 EXIT_DONE = 0
@@ -23,7 +23,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class Supervisor:
     """Runs once, in the main thread. SIGTERM and SIGINT end it, SIGHUP renews its processes one by one."""
 
-    def __init__(self, options: WorkOptions) -> None:
+    def __init__(self, options: RunOptions) -> None:
         self._crew = Crew(options)
         self._slots = [Slot(number, self._crew) for number in range(1, options.processes + 1)]
         self._stop = asyncio.Event()

@@ -1,0 +1,1 @@
+"""Measurements of the HTTP service: which framework, and what the service answers a second."""

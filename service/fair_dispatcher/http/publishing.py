@@ -1,0 +1,91 @@
+"""Publishes single messages, and batches of them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import msgspec
+
+from broker_core import Message, checks
+from broker_core.errors import DispatcherError, InvalidMessage, PublishFailed
+from fair_dispatcher.http import problems, trace
+from fair_dispatcher.http.answers import Answer, json_answer
+from fair_dispatcher.http.batcher import TooManyWaiting
+from fair_dispatcher.http.problems import Problem, problem_of
+from fair_dispatcher.http.service import Call, decode
+from fair_dispatcher.http.wire import MessageBody, Published, Unreadable, payload_of
+
+_decoder = msgspec.json.Decoder(MessageBody)
+
+
+async def publish(call: Call) -> Answer:
+    """Store one message; the answer comes when it is as durable as the broker makes it."""
+    service, settings = call.service, call.service.settings
+    data = await call.body.read(settings.max_body_bytes, settings.body_seconds)
+    media_type = call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type == b"application/json":
+        body = decode(_decoder, data)
+        try:
+            payload = payload_of(body)
+        except Unreadable as error:
+            raise Problem(problems.INVALID, str(error)) from None
+        own_headers, cost = body.headers, body.cost
+    else:
+        payload, own_headers, cost = data, {}, _cost(call.scope["query_string"])
+    carried = trace.carried(call.headers)
+    headers = {**carried, **own_headers} if carried else own_headers
+    message = Message(call.customer, payload, headers, _idempotency_key(call), cost)
+    _check(call, message)
+    if message.id is not None and not service.conflicts.notice(message, own_headers):
+        raise Problem(problems.KEY_REUSED)
+    outcome = await service.batcher.publish(message)
+    if not isinstance(outcome, str):
+        raise refused(call, message, outcome)
+    call.logged["message_id"] = outcome
+    return json_answer(Published(outcome), 202)
+
+
+def refused(call: Call, message: Message, error: DispatcherError) -> Problem:
+    """Return the problem; a message that certainly wasn't stored leaves its key to another."""
+    if not isinstance(error, PublishFailed):
+        call.service.conflicts.forget(message)
+    if isinstance(error, TooManyWaiting):
+        return Problem(problems.OVERLOADED, str(error), retry_after=1)
+    return problem_of(error)
+
+
+def _check(call: Call, message: Message) -> None:
+    dispatcher = call.service.dispatcher
+    try:
+        checks.check_messages([message], dispatcher.settings, dispatcher.capabilities)
+    except InvalidMessage as error:
+        kind = (
+            problems.TOO_LARGE
+            if len(message.payload) > dispatcher.settings.max_payload_bytes
+            else problems.INVALID
+        )
+        raise Problem(kind, error.reason) from None
+
+
+def _idempotency_key(call: Call) -> str | None:
+    given = call.headers.get(b"idempotency-key")
+    if given is None:
+        return None
+    try:
+        key = given.decode()
+    except UnicodeDecodeError:
+        raise Problem(problems.INVALID, "Idempotency-Key has to be UTF-8") from None
+    if not 1 <= len(key) <= checks.MAX_MESSAGE_ID_CHARACTERS:
+        raise Problem(
+            problems.INVALID, f"Idempotency-Key has to have 1–{checks.MAX_MESSAGE_ID_CHARACTERS} characters"
+        )
+    return key
+
+
+def _cost(query: bytes) -> int:
+    if not query:
+        return 1
+    given = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("cost", ["1"])[-1]
+    if not (given.isascii() and given.isdigit() and 1 <= len(given) <= 7):
+        raise Problem(problems.INVALID, "cost has to be a whole number")
+    return int(given)

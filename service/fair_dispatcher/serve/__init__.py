@@ -1,0 +1,1 @@
+"""`fairdispatch serve`: the processes of the HTTP service."""
