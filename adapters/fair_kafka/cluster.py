@@ -11,7 +11,7 @@ from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-un
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.connection import Address, Connection, Pace, Request, Response, addresses_of, connection_options
-from fair_kafka.errors import AnswerLost, NotSent, refused
+from fair_kafka.errors import AnswerLost, NotSent, not_sent, refused
 from fair_kafka.settings import KafkaSettings
 
 UNKNOWN_TOPIC = 3
@@ -80,8 +80,12 @@ class Cluster:
         for address in dict.fromkeys([*self._brokers.values(), *self._bootstrap]):
             try:
                 answer = await self._connection(address, Lane.CONTROL).call(request)
-            except (NotSent, AnswerLost) as error:
+            except NotSent as error:
                 failure = error
+                continue
+            except AnswerLost as error:
+                # Nobody's request was sent, since it isn't known where to.
+                failure = not_sent(error.__cause__ or error)
                 continue
             if answer.brokers:
                 self._take_in(answer)

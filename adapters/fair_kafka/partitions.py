@@ -137,7 +137,10 @@ class Partitions:
         request: Callable[[list[tuple[str, list[tuple[int, Question]]]]], Request],
         read: Callable[[Response], dict[Place, T | BrokerUnavailable]],
     ) -> dict[Place, T | BrokerUnavailable]:
-        await self._cluster.ensure_fresh()
+        try:
+            await self._cluster.ensure_fresh()
+        except BrokerUnavailable as error:
+            return dict.fromkeys(questions, error)
         answers: dict[Place, T | BrokerUnavailable] = {}
         by_broker: dict[int, dict[str, list[tuple[int, Question]]]] = {}
         for (topic, partition), question in questions.items():
