@@ -88,6 +88,8 @@ class Collector:
             case e.SnapshotEnds(name, count) if name in self._open:
                 offset, parts = self._open.pop(name)
                 if len(parts) == count:
+                    # Older ones that aren't complete by now were given up.
+                    self._open = {other: begun for other, begun in self._open.items() if begun[0] > offset}
                     self._complete(offset, [parts[index] for index in sorted(parts)])
             case _:
                 pass

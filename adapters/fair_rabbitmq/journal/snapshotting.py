@@ -15,8 +15,9 @@ from fair_rabbitmq.journal.snapshots import dump
 
 log = logging.getLogger(__name__)
 
-_LONGEST_DRAW_SECONDS = 0.5
-_PATIENCE_SECONDS = 5.0
+# Of what has to be appended first: a random part, so that one dispatcher begins before the others; more
+# when one that began doesn't come to its end.
+_DRAWN, _PATIENCE = 0.5, 1.5
 _RETAINED = 3  # snapshots with what lies between them; fewer could be cut
 
 
@@ -32,18 +33,26 @@ class SnapshotWriter:
     ) -> None:
         self._append, self._snapshot_bytes, self._max_bytes = append, snapshot_bytes, max_bytes
         self._task: asyncio.Task[None] | None = None
+        self._latest: int | None = None
+        self._factor = self._patient_factor = 0.0
         self._warned = False
 
     def consider(self, assembly: Assembly) -> None:
         """Start to write a snapshot if it is time; to be called after entries were taken in."""
+        if assembly.collector.latest != self._latest:
+            self._latest = assembly.collector.latest
+            self._factor = 1 + random.uniform(0, _DRAWN)  # noqa: S311 - not secret
+            self._patient_factor = self._factor + _PATIENCE
         size_bytes = assembly.collector.size_bytes
-        if assembly.bytes_since_snapshot < max(self._snapshot_bytes, 2 * size_bytes):
+        due = max(self._snapshot_bytes, 2 * size_bytes)
+        factor = self._patient_factor if assembly.collector.begun else self._factor
+        if assembly.bytes_since_snapshot < due * factor or not (self._task is None or self._task.done()):
             return
-        if _RETAINED * 3 * size_bytes > self._max_bytes and not self._warned:
+        if _RETAINED * (due + size_bytes) > self._max_bytes and not self._warned:
             self._warned = True
             log.warning("the journal's stream is small for what it has to keep: raise its largest size")
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._write_unless_another(assembly))
+        self._factor = self._patient_factor = assembly.bytes_since_snapshot / due + _PATIENCE
+        self._task = asyncio.create_task(self._write(assembly))
 
     async def close(self) -> None:
         """Stop writing. Idempotent."""
@@ -51,28 +60,16 @@ class SnapshotWriter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _write_unless_another(self, assembly: Assembly) -> None:
-        # Whoever draws the shortest time writes it; the others see it begin. Not secret.
-        latest = assembly.collector.latest
-        await asyncio.sleep(random.uniform(0, _LONGEST_DRAW_SECONDS))  # noqa: S311
-        if assembly.collector.begun:
-            await asyncio.sleep(_PATIENCE_SECONDS)
-        if assembly.collector.latest == latest:
-            try:
-                await self._write(assembly)
-            except DispatcherError as error:
-                log.info("no snapshot of the journal now: %s", error)
-                await asyncio.sleep(_PATIENCE_SECONDS)
-
     async def _write(self, assembly: Assembly) -> None:
         if assembly.replica is None:
             return
         name, count = secrets.token_hex(8), 0
         parts = dump(assembly.replica)
-        await self._append(SnapshotBegins(name, assembly.offset))
-        for data in parts:
-            await self._append(SnapshotPart(name, count, data))
-            count += 1
-        await self._append(SnapshotEnds(name, count))
-        # Until it has been read back there is nothing new to be seen.
-        await asyncio.sleep(0.1)
+        try:
+            await self._append(SnapshotBegins(name, assembly.offset))
+            for data in parts:
+                await self._append(SnapshotPart(name, count, data))
+                count += 1
+            await self._append(SnapshotEnds(name, count))
+        except DispatcherError as error:
+            log.info("no snapshot of the journal now: %s", error)
