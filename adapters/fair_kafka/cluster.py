@@ -10,7 +10,15 @@ from typing import Any
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
 from broker_core.errors import BrokerUnavailable
-from fair_kafka.connection import Address, Connection, Pace, Request, Response, addresses_of, connection_options
+from fair_kafka.connection import (
+    Address,
+    Connection,
+    Pace,
+    Request,
+    Response,
+    addresses_of,
+    connection_options,
+)
 from fair_kafka.errors import AnswerLost, NotSent, not_sent, refused
 from fair_kafka.settings import KafkaSettings
 

@@ -35,7 +35,9 @@ def addresses_of(servers: str) -> list[Address]:
     try:
         found = [(host, port) for host, port, _ in collect_hosts(servers, randomize=False)]
     except (ValueError, IndexError) as error:
-        raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS is {servers!r}, but must be host:port,…") from error
+        raise ConfigurationError(
+            f"KAFKA_BOOTSTRAP_SERVERS is {servers!r}, but must be host:port,…"
+        ) from error
     if not all(host and 0 < port < 65536 for host, port in found):
         raise ConfigurationError(f"KAFKA_BOOTSTRAP_SERVERS is {servers!r}, but must be host:port,…")
     return found

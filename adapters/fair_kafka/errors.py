@@ -57,7 +57,9 @@ def refused(code: int, doing: str) -> Refused:
     kind = errors.for_code(code)
     cause = kind()
     if isinstance(cause, _MISSING_RIGHTS):
-        error = Refused("the Kafka user lacks a right that the dispatcher needs: check its ACLs", retryable=False)
+        error = Refused(
+            "the Kafka user lacks a right that the dispatcher needs: check its ACLs", retryable=False
+        )
     elif isinstance(cause, _TOO_LARGE):
         error = Refused(
             f"{doing}: larger than the topic's or the broker's max.message.bytes or segment.bytes allow",

@@ -61,7 +61,11 @@ class Fetcher:
 
     def __init__(self, partitions: Partitions, names: TopicNames, cache_bytes: int) -> None:
         self._partitions = partitions
-        self._topics = {Topic.MESSAGES: names.messages, Topic.RETRY: names.retry, Topic.DEAD_LETTERS: names.dead}
+        self._topics = {
+            Topic.MESSAGES: names.messages,
+            Topic.RETRY: names.retry,
+            Topic.DEAD_LETTERS: names.dead,
+        }
         self._numbers = {name: int(topic) for topic, name in self._topics.items()}
         self._cache = PayloadCache(cache_bytes)
 

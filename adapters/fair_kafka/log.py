@@ -55,7 +55,7 @@ class Ticket:
 class Appended(Protocol):
     """Gets to know what was appended, where and when."""
 
-    def __call__(self, stored: Stored, commands: Sequence[Command], /) -> None: ...
+    def __call__(self, stored: Stored, commands: Sequence[Command], size_bytes: int, /) -> None: ...
 
 
 class Log:
@@ -125,7 +125,7 @@ class Log:
             return error
         except BrokerUnavailable as error:
             return error
-        self._appended(stored, [ticket.command for ticket in tickets])
+        self._appended(stored, [ticket.command for ticket in tickets], len(record))
         return None
 
     def _try_again(self, tickets: list[Ticket], failure: BrokerUnavailable) -> None:

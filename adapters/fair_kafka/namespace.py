@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fair_kafka.cleaning import Cleaner
 from fair_kafka.clock import LedgerClock
 from fair_kafka.cluster import Cluster
 from fair_kafka.customers import Customers
@@ -17,10 +18,12 @@ from fair_kafka.patience import patiently
 from fair_kafka.places import CustomerPlaces
 from fair_kafka.publishing import Publisher
 from fair_kafka.receiving import Receiver
+from fair_kafka.relocating import Relocator
 from fair_kafka.replica import Replica
 from fair_kafka.session import Session
 from fair_kafka.settings import KafkaSettings
 from fair_kafka.settling import Settler
+from fair_kafka.snapshots import Snapshots
 from fair_kafka.ticking import Ticker
 from fair_kafka.topics import TopicNames, Topics
 
@@ -64,6 +67,16 @@ class Namespace:
         self.settler = Settler(self.session)
         self.customers = Customers(self.session, self._replica)
         self.dead_letters = DeadLetters(self.session, self._replica, fetcher)
+        self._snapshots = Snapshots(self.partitions, (names.snapshots, 0), ledger)
+        self._cleaner = Cleaner(
+            self.session,
+            self.partitions,
+            self._replica,
+            self._snapshots,
+            Relocator(self.session, self.partitions, self._replica, fetcher, names),
+            names,
+            clock,
+        )
 
     async def connect(self) -> None:
         """Look whether there are brokers."""
@@ -72,13 +85,14 @@ class Namespace:
     async def open(self) -> None:
         """Make the topics that are missing, catch up with the ledger, begin a session."""
         await self._topics.prepare()
-        await patiently(self._follower.catch_up, self._settings.timeout_seconds)
+        await patiently(self._catch_up, self._settings.timeout_seconds)
         self._log.start()
         self._follower.start()
         await self.session.open()
         count = await self._topics.partition_count()
         if self._replica.ledger.partition_count < count:
             await self.session.run(lambda s, n: PartitionsAdded(s, n, count))
+        self._cleaner.start()
 
     def _open_command(self, session: int, sequence: int) -> Open:
         settings = self._settings
@@ -93,12 +107,17 @@ class Namespace:
             settings.partition_step,
         )
 
-    def _appended(self, stored: Stored, commands: Sequence[Command]) -> None:
-        self._replica.appended(stored, commands)
+    def _appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
+        self._replica.appended(stored, commands, size_bytes)
         self._follower.hurry()
 
     async def _reload(self) -> None:
-        raise NotImplementedError
+        ledger = await self._snapshots.load()
+        self._replica.restore(ledger, ledger.applied_offset + 1)
+
+    async def _catch_up(self) -> None:
+        await self._reload()
+        await self._follower.catch_up()
 
     def _tick(self) -> None:
         self.session.submit_and_forget(Tick)
@@ -106,6 +125,7 @@ class Namespace:
     async def close(self) -> None:
         """Stop all tasks and disconnect; what is half received is given back. Idempotent."""
         self._ticker.close()
+        await self._cleaner.close()
         await self.receiver.close()
         await self._follower.close()
         await self._log.close()

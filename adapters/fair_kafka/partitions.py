@@ -60,7 +60,9 @@ class Partitions:
         self._cluster = cluster
         self._timeout_ms = round(timeout_seconds * 1000)
 
-    async def store(self, lane: Lane, batches: Mapping[Place, bytes]) -> dict[Place, Stored | BrokerUnavailable]:
+    async def store(
+        self, lane: Lane, batches: Mapping[Place, bytes]
+    ) -> dict[Place, Stored | BrokerUnavailable]:
         """Store a batch in each partition; the answer comes when all in-sync replicas have it."""
 
         def request(topics: list[tuple[str, list[tuple[int, bytes]]]]) -> Request:
@@ -68,7 +70,9 @@ class Partitions:
 
         def read(answer: Response) -> dict[Place, Stored | BrokerUnavailable]:
             return {
-                (topic, number): Stored(offset, timestamp) if not code else refused(code, f"writing to {topic}")
+                (topic, number): Stored(offset, timestamp)
+                if not code
+                else refused(code, f"writing to {topic}")
                 for topic, partitions in answer.topics
                 for number, code, offset, timestamp, *_ in partitions
             }
@@ -76,7 +80,12 @@ class Partitions:
         return await self._ask(lane, batches, request, read)
 
     async def fetch(
-        self, lane: Lane, offsets: Mapping[Place, tuple[int, int]], *, wait_seconds: float = 0.0, most_bytes: int
+        self,
+        lane: Lane,
+        offsets: Mapping[Place, tuple[int, int]],
+        *,
+        wait_seconds: float = 0.0,
+        most_bytes: int,
     ) -> dict[Place, Fetched | BrokerUnavailable]:
         """Read from (offset, most bytes) of each partition, at least a batch of the first one.
 
@@ -84,9 +93,7 @@ class Partitions:
         """
 
         def request(topics: list[tuple[str, list[tuple[int, tuple[int, int]]]]]) -> Request:
-            wanted = [
-                (topic, [(number, *at) for number, at in partitions]) for topic, partitions in topics
-            ]
+            wanted = [(topic, [(number, *at) for number, at in partitions]) for topic, partitions in topics]
             return FetchRequest(round(wait_seconds * 1000), 1, most_bytes, UNCOMMITTED, wanted)
 
         def read(answer: Response) -> dict[Place, Fetched | BrokerUnavailable]:
@@ -100,7 +107,9 @@ class Partitions:
 
         return await self._ask(lane, offsets, request, read)
 
-    async def ends(self, places: Sequence[Place], which: int = LATEST) -> dict[Place, int | BrokerUnavailable]:
+    async def ends(
+        self, places: Sequence[Place], which: int = LATEST
+    ) -> dict[Place, int | BrokerUnavailable]:
         """Look up the offset behind the last record (LATEST) or of the first (EARLIEST)."""
 
         def request(topics: list[tuple[str, list[tuple[int, int]]]]) -> Request:

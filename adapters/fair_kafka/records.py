@@ -10,7 +10,9 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: i
 from aiokafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
 
 MAGIC = 2
-NOBODY = -1  # records carry no producer id: a record counts only if the ledger names it, so copies are harmless
+NOBODY = (
+    -1
+)  # records carry no producer id: a record counts only if the ledger names it, so copies are harmless
 UNBOUNDED_BYTES = 1 << 31
 
 Headers = Sequence[tuple[str, bytes]]

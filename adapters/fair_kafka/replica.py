@@ -14,7 +14,8 @@ from fair_kafka.partitions import Stored
 class Replica:
     """Applies records of the ledger, each once, in the order of their offsets.
 
-    position: the offset of the next one. answered: is told what the ledger answers to anybody's commands.
+    position: the offset of the next one. unsaved: records and bytes since the last snapshot that was seen here.
+    answered: is told what the ledger answers to anybody's commands.
     changed: is called after each application.
     """
 
@@ -23,6 +24,7 @@ class Replica:
     ) -> None:
         self.ledger = Ledger(listener=0)
         self.position = 0
+        self.unsaved = (0, 0)
         self._answered = answered
         self._changed = changed
         self._clock = clock
@@ -36,21 +38,31 @@ class Replica:
         ledger.listener = self.ledger.listener
         self.ledger = ledger
         self.position = position
+        self.unsaved = (0, 0)
         self._changed()
 
-    def appended(self, stored: Stored, commands: Sequence[Command]) -> None:
+    def since_snapshot(self, records: int, size_bytes: int) -> None:
+        """Note how much was applied since the last snapshot."""
+        self.unsaved = (records, size_bytes)
+
+    def appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
         """Take in what was just appended by this dispatcher, if nothing of others is before it."""
         self._clock.note(stored.timestamp_ms)
         if stored.first_offset == self.position:
             self._answer(self.ledger.apply(stored.first_offset, stored.timestamp_ms, commands))
-            self.position += 1
+            self._moved(stored.first_offset, size_bytes)
             self._changed()
 
     def apply(self, offset: int, timestamp_ms: int, value: bytes | None) -> None:
         """Apply a record unless it was applied; `applied` has to be called some time after it."""
         if offset >= self.position:
             self._answer(self.ledger.apply_record(offset, timestamp_ms, value))
-            self.position = offset + 1
+            self._moved(offset, len(value or b""))
+
+    def _moved(self, offset: int, size_bytes: int) -> None:
+        self.position = offset + 1
+        records, total_bytes = self.unsaved
+        self.unsaved = (records + 1, total_bytes + size_bytes)
 
     def applied(self) -> None:
         """Say that some records were applied."""

@@ -40,9 +40,7 @@ class KafkaSettings(DispatcherSettings):
         validation_alias="FAIRDISPATCH_KAFKA_SASL_MECHANISM",
         description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
     )
-    username: str | None = Field(
-        None, validation_alias="FAIRDISPATCH_KAFKA_USERNAME", description="for SASL"
-    )
+    username: str | None = Field(None, validation_alias="FAIRDISPATCH_KAFKA_USERNAME", description="for SASL")
     password: SecretStr | None = Field(
         None, validation_alias="FAIRDISPATCH_KAFKA_PASSWORD", description="for SASL"
     )

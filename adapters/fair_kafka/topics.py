@@ -49,7 +49,9 @@ class TopicNames:
         """Name the topics; different namespaces never share a name, nor one that Kafka takes for the same."""
         # Kafka doesn't tell a dot from an underscore in names of metrics and refuses such pairs.
         safe = namespace.replace(".", "..").replace("_", ".u")
-        return cls(*(f"{prefix}.{safe}.{kind}" for kind in ("ledger", "snapshots", "messages", "retry", "dead")))
+        return cls(
+            *(f"{prefix}.{safe}.{kind}" for kind in ("ledger", "snapshots", "messages", "retry", "dead"))
+        )
 
     @property
     def all(self) -> list[str]:
@@ -79,7 +81,7 @@ class Topics:
         missing = [name for name in self._names.all if not self._cluster.partitions_of(name)]
         if missing:
             await self._create(missing)
-        await self._until_led({name: 1 for name in self._names.all})
+        await self._until_led(dict.fromkeys(self._names.all, 1))
         await self._check_configuration()
 
     async def _create(self, names: list[str]) -> None:

@@ -66,12 +66,12 @@ class KafkaHarness(Harness):
         return f"{self._server.host}:{self._server.port}"
 
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
-        self._namespaces.add(namespace)
         where = {"bootstrap_servers": self._servers}
         if proxy is not None:
             where = {"bootstrap_servers": f"{proxy.host}:{proxy.port}"}
             settings = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS, **settings}
         loaded = KafkaSettings.load(namespace=namespace, **where, **settings)
+        self._namespaces.add(namespace)
         return FairDispatcher(KafkaAdapter(loaded), loaded)
 
     def worker_target(self) -> Mapping[str, Any]:
