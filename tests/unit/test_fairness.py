@@ -301,3 +301,15 @@ def test_who_becomes_ready_waits_for_a_bounded_time(
         waited += head[name]
         head[name] = chance.randint(1, most[name])
         assert waited <= longest
+
+
+def test_a_ring_that_is_restored_goes_on_in_the_same_order() -> None:
+    costs = {"a": 3, "b": 4, "c": 1}
+    for hand_overs in range(12):
+        ring = ring_of(4, *"abc", weights={"c": 2})
+        serve(ring, hand_overs, costs.__getitem__)
+        state = ring.export_state()
+        restored = ring_of(4, weights={"c": 2})
+        restored.restore_state(*state)
+        assert restored.export_state() == state
+        assert serve(restored, 30, costs.__getitem__) == serve(ring, 30, costs.__getitem__)
