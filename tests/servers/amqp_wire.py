@@ -27,6 +27,13 @@ def server_properties(host: str, port: int) -> dict[str, str] | None:
     return texts_of_start(frame) if frame.startswith(_START) else None
 
 
+def told_version(host: str, port: int) -> str:
+    """Return name and version as the server tells them, for example "rabbitmq 3.10.8"."""
+    told = server_properties(host, port)
+    assert told is not None, f"no server at {host}:{port}"
+    return f"{told['product']} {told['version']}".lower()
+
+
 def texts_of_start(frame: bytes) -> dict[str, str]:
     """Return the long strings of the first table in a frame connection.start."""
     place = len(_START)

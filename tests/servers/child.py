@@ -26,6 +26,7 @@ class ChildServer(ABC):
     Subclasses choose their ports in `prepare`, which is called again if one was taken meanwhile.
     """
 
+    restartable = True
     host = "127.0.0.1"
     start_seconds = 60.0
 

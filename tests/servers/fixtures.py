@@ -1,41 +1,40 @@
 """Servers as fixtures of a whole run, started when first asked for.
 
-A server that this machine lacks is skipped here and named at the end of the run; with the variable CI
-set it is a failure.
+A server that can't be had is skipped here and named at the end of the run; with the variable CI set it is
+a failure. The end of the run also names each server with the version that it reports and where it came from.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar, cast
+from collections.abc import Iterator
+from typing import NoReturn, cast
 
 import pytest
 
 from broker_core.conformance.requirements import needs_of
+from tests.servers import reaper
 from tests.servers.interface import BrokerServer, ServerAbsent
-from tests.servers.kafka_jars import kafka_jars
-from tests.servers.kafka_local import LocalKafka
-from tests.servers.rabbitmq_local import LocalRabbitMQ, debian_rabbitmq
-from tests.servers.redis_local import LocalRedis, debian_redis, wheel_redis, wheel_valkey
+from tests.servers.making import sources
+from tests.servers.products import PRODUCTS
+from tests.servers.sources import help_text
 
-Server = TypeVar("Server", bound=BrokerServer)
 _absent = pytest.StashKey[dict[str, str]]()
 _versions = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--servers",
-        choices=["local"],
-        default="local",
-        help="where the brokers come from: local, child processes of programs on this machine",
-    )
+    choices = ["auto", "external", "containers", "local"]
+    parser.addoption("--servers", choices=choices, default="auto", help=help_text(PRODUCTS))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_absent] = {}
     config.stash[_versions] = {}
+
+
+def pytest_unconfigure() -> None:
+    reaper.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -45,17 +44,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"NOT TESTED, server absent: {name}: {reason}", red=True)
 
 
-def _serve(config: pytest.Config, name: str, expected: str, make: Callable[[], Server]) -> Iterator[Server]:
+def _serve(config: pytest.Config, name: str, *, mortal: bool = False) -> Iterator[BrokerServer]:
+    product = PRODUCTS[name]
     try:
-        server = make()
+        found = sources(mortal=mortal).find(product, config.getoption("--servers"))
     except ServerAbsent as absent:
         _miss(config, name, str(absent))
+    server = found.server
     try:
         server.start()
-        if not server.version.startswith(expected):
-            _miss(config, name, f"found {server.version}, wanted {expected}…")
-        config.stash[_versions][name] = server.version
+        if not server.version.startswith(product.reports):
+            _miss(config, name, f"found {server.version}, wanted {product.reports}…")
+        config.stash[_versions][name] = f"{server.version} ({found.origin})"
         yield server
+    except ServerAbsent as absent:
+        _miss(config, name, str(absent))
     finally:
         server.stop()
 
@@ -68,76 +71,63 @@ def _miss(config: pytest.Config, name: str, reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def redis7(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """Redis 7 of the system's package."""
-    yield from _serve(pytestconfig, "redis7", "redis 7.", lambda: LocalRedis(debian_redis()))
+def redis7(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "redis7")
 
 
 @pytest.fixture(scope="session")
-def redis7_mortal(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """The same with appendfsync always."""
-    yield from _serve(
-        pytestconfig, "redis7", "redis 7.", lambda: LocalRedis(debian_redis(), appendfsync="always")
-    )
+def redis7_mortal(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "redis7", mortal=True)
 
 
 @pytest.fixture(scope="session")
-def redis8(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """Redis 8 out of a wheel."""
-    yield from _serve(pytestconfig, "redis8", "redis 8.", lambda: LocalRedis(wheel_redis()))
+def redis8(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "redis8")
 
 
 @pytest.fixture(scope="session")
-def redis8_mortal(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """The same with appendfsync always."""
-    yield from _serve(
-        pytestconfig, "redis8", "redis 8.", lambda: LocalRedis(wheel_redis(), appendfsync="always")
-    )
+def redis8_mortal(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "redis8", mortal=True)
 
 
 @pytest.fixture(scope="session")
-def valkey9(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """Valkey 9 out of a wheel."""
-    yield from _serve(pytestconfig, "valkey9", "valkey 9.", lambda: LocalRedis(wheel_valkey()))
+def valkey9(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "valkey9")
 
 
 @pytest.fixture(scope="session")
-def valkey9_mortal(pytestconfig: pytest.Config) -> Iterator[LocalRedis]:
-    """The same with appendfsync always."""
-    yield from _serve(
-        pytestconfig, "valkey9", "valkey 9.", lambda: LocalRedis(wheel_valkey(), appendfsync="always")
-    )
+def valkey9_mortal(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "valkey9", mortal=True)
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(pytestconfig: pytest.Config) -> Iterator[LocalRabbitMQ]:
-    """RabbitMQ of the system's package."""
-    yield from _serve(pytestconfig, "rabbitmq", "rabbitmq ", lambda: LocalRabbitMQ(debian_rabbitmq()))
+def rabbitmq(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "rabbitmq")
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_mortal(pytestconfig: pytest.Config) -> Iterator[LocalRabbitMQ]:
-    """Another one, for tests that kill it: it has little to recover."""
-    yield from _serve(pytestconfig, "rabbitmq", "rabbitmq ", lambda: LocalRabbitMQ(debian_rabbitmq()))
+def rabbitmq_mortal(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "rabbitmq", mortal=True)
 
 
 @pytest.fixture(scope="session")
-def kafka(pytestconfig: pytest.Config) -> Iterator[LocalKafka]:
-    """Apache Kafka out of its jars."""
-    yield from _serve(pytestconfig, "kafka", "kafka 4.", lambda: LocalKafka(kafka_jars()))
+def kafka(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "kafka")
 
 
 @pytest.fixture(scope="session")
-def kafka_mortal(pytestconfig: pytest.Config) -> Iterator[LocalKafka]:
-    """Another one, for tests that kill it: it has little to recover."""
-    yield from _serve(pytestconfig, "kafka", "kafka 4.", lambda: LocalKafka(kafka_jars()))
+def kafka_mortal(pytestconfig: pytest.Config) -> Iterator[BrokerServer]:
+    yield from _serve(pytestconfig, "kafka", mortal=True)
 
 
 def server_for(request: pytest.FixtureRequest, name: str) -> BrokerServer:
-    """Return the server of that name; for tests that kill it, one that loses nothing it confirmed by that.
+    """Return the server of that name; for tests that restart it, one of their own.
 
-    With appendfsync everysec Redis puts off its write to the file while an fsync is under way, for two
-    seconds at most; what it confirmed meanwhile is lost with its process.
+    That one loses nothing it confirmed, and has little to recover. If there is none that may be restarted,
+    the test is skipped.
     """
-    kills = "restartable" in needs_of(request.node)
-    return cast(BrokerServer, request.getfixturevalue(f"{name}_mortal" if kills else name))
+    restarts = "restartable" in needs_of(request.node)
+    server = cast(BrokerServer, request.getfixturevalue(f"{name}_mortal" if restarts else name))
+    if restarts and not server.restartable:
+        pytest.skip(f"{name} belongs to somebody else and isn't restarted")
+    return server

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 
 class BrokerServer(Protocol):
-    """A server that belongs to the test run; `version` is what the server itself reports."""
+    """A server for the test run; `version` is what the server itself reports once it has started.
+
+    restartable: kill and launch work. If not, they raise NotImplementedError.
+    """
 
     @property
     def version(self) -> str: ...
+    @property
+    def restartable(self) -> bool: ...
     @property
     def host(self) -> str: ...
     @property
     def port(self) -> int: ...
     @property
     def url(self) -> str:
-        """The address as clients take it, with guest's password where there is one."""
+        """The address as clients take it, with the password if there is one."""
 
     def start(self) -> None:
         """Start it and wait until it serves; RuntimeError with its last output if it doesn't."""
@@ -35,4 +41,11 @@ class BrokerServer(Protocol):
 
 
 class ServerAbsent(Exception):
-    """This machine doesn't have the server; the text says which, and what was found instead."""
+    """There is no such server to be had; the text says which, and what was found instead."""
+
+
+def at(url: str, host: str, port: int) -> str:
+    """Return the URL with another address in it, such as a proxy's; user, password and path stay."""
+    parts = urlsplit(url)
+    credentials, separator, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{credentials}{separator}{host}:{port}"))

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.servers.child import ChildServer, free_ports
+from tests.servers.kafka_node import CLUSTER_ID, one_node, version_in
 from tests.servers.kafka_wire import ask_api_versions
 
 _LOGGING = Path(__file__).parent / "kafka" / "log4j2.properties"
-_CLUSTER_ID = "ZmFpci1kaXNwYXRjaGVyLQ"
 _FORMAT_SECONDS = 60
-# A restarted broker is taken back when the session of its former life has ended.
-_CONFIGURATION = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={folder}/data
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
-auto.create.topics.enable=false
-group.initial.rebalance.delay.ms=0
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-num.network.threads=2
-num.io.threads=4
-log.cleaner.dedupe.buffer.size=16777216
-log.retention.check.interval.ms=2000
-"""
 
 
 class LocalKafka(ChildServer):
@@ -57,13 +30,18 @@ class LocalKafka(ChildServer):
 
     def prepare(self) -> None:
         self.port, controller_port = free_ports(2)
-        text = _CONFIGURATION.format(port=self.port, controller_port=controller_port, folder=self.folder)
-        self._properties.write_text(text)
+        properties = one_node(
+            listen=f"{self.host}:{self.port}",
+            advertise=f"{self.host}:{self.port}",
+            control=f"{self.host}:{controller_port}",
+            folder=f"{self.folder}/data",
+        )
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         if not (self.folder / "data").exists():
             self._format()
 
     def _format(self) -> None:
-        arguments = ["format", "-t", _CLUSTER_ID, "-c", str(self._properties)]
+        arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties)]
         subprocess.run(
             [*self._java(), "kafka.tools.StorageTool", *arguments],
             env=dict(self.environment()),
@@ -92,7 +70,4 @@ class LocalKafka(ChildServer):
         return ask_api_versions(self.host, self.port) is not None
 
     def reported_version(self) -> str:
-        # The protocol doesn't tell it; the server's log does.
-        told = re.search(r"Kafka version: (\S+)", self.output())
-        assert told is not None, self.output()
-        return f"kafka {told[1]}"
+        return version_in(self.output())

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.servers.amqp_wire import server_properties
+from tests.servers.amqp_wire import server_properties, told_version
 from tests.servers.child import ChildServer, free_ports, spawn
 from tests.servers.interface import ServerAbsent
 
@@ -99,8 +99,7 @@ class LocalRabbitMQ(ChildServer):
         return server_properties(self.host, self.port) is not None
 
     def reported_version(self) -> str:
-        told = server_properties(self.host, self.port) or {}
-        return f"{told['product']} {told['version']}".lower()
+        return told_version(self.host, self.port)
 
     def kill(self) -> None:
         super().kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 _TIMEOUT_SECONDS = 1.0
 
@@ -23,9 +24,12 @@ def ask(host: str, port: int, command: str) -> str | None:
 
 def reported_version(host: str, port: int) -> str:
     """Return the name and version that a server tells of itself, for example "redis 7.0.15"."""
-    info = dict(
-        line.split(":", 1) for line in (ask(host, port, "INFO server") or "").splitlines() if ":" in line
-    )
+    lines = (ask(host, port, "INFO server") or "").splitlines()
+    return version_in(dict(line.split(":", 1) for line in lines if ":" in line))
+
+
+def version_in(info: Mapping[str, str]) -> str:
+    """Return name and version out of a server's INFO."""
     if "valkey_version" in info:
         return f"valkey {info['valkey_version']}"
     return f"redis {info['redis_version']}"
