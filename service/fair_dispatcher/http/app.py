@@ -116,7 +116,8 @@ class App:
         methods = self._routes.get(tuple(parts))
         if methods is None:
             raise Problem(problems.NOT_FOUND)
-        operation = methods.get(scope["method"])
+        method = scope["method"]
+        operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise Problem(problems.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(methods))})
         return operation, customer

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 import msgspec
 
 from broker_core import Message, checks
 from broker_core.errors import DispatcherError, InvalidMessage, PublishFailed
-from fair_dispatcher.http import problems, trace
+from fair_dispatcher.http import problems, queries, trace
 from fair_dispatcher.http.answers import Answer, json_answer
 from fair_dispatcher.http.batcher import TooManyWaiting
 from fair_dispatcher.http.problems import Problem, problem_of
@@ -22,8 +20,7 @@ async def publish(call: Call) -> Answer:
     """Store one message; the answer comes when it is as durable as the broker makes it."""
     service, settings = call.service, call.service.settings
     data = await call.body.read(settings.max_body_bytes, settings.body_seconds)
-    media_type = call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type == b"application/json":
+    if call.media_type == b"application/json":
         body = decode(_decoder, data)
         try:
             payload = payload_of(body)
@@ -31,7 +28,7 @@ async def publish(call: Call) -> Answer:
             raise Problem(problems.INVALID, str(error)) from None
         own_headers, cost = body.headers, body.cost
     else:
-        payload, own_headers, cost = data, {}, _cost(call.scope["query_string"])
+        payload, own_headers, cost = data, {}, queries.whole_number(call, "cost", 1, 1_000_000)
     carried = trace.carried(call.headers)
     headers = {**carried, **own_headers} if carried else own_headers
     message = Message(call.customer, payload, headers, _idempotency_key(call), cost)
@@ -80,12 +77,3 @@ def _idempotency_key(call: Call) -> str | None:
             problems.INVALID, f"Idempotency-Key has to have 1–{checks.MAX_MESSAGE_ID_CHARACTERS} characters"
         )
     return key
-
-
-def _cost(query: bytes) -> int:
-    if not query:
-        return 1
-    given = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("cost", ["1"])[-1]
-    if not (given.isascii() and given.isdigit() and 1 <= len(given) <= 7):
-        raise Problem(problems.INVALID, "cost has to be a whole number")
-    return int(given)

@@ -86,17 +86,21 @@ class Call:
     customer: str = ""
     logged: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def media_type(self) -> bytes:
+        """The body's media type, in small letters and without parameters."""
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
     def may_touch(self, customer: str) -> bool:
         """Tell whether the key may know of this customer."""
         return self.key is None or self.key.may_touch(customer)
 
     async def read_json(self, decoder: msgspec.json.Decoder[T], *, optional: bool = False) -> T:
         """Read and decode the body. Raises Problem. optional: no body counts as {}."""
-        media_type = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         data = await self.body.read(self.service.settings.max_body_bytes, self.service.settings.body_seconds)
         if optional and not data:
             data = b"{}"
-        elif media_type != b"application/json" and not media_type.endswith(b"+json"):
+        elif self.media_type != b"application/json":
             raise Problem(problems.UNSUPPORTED_MEDIA_TYPE, "application/json is read here")
         return decode(decoder, data)
 

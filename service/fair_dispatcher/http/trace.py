@@ -15,7 +15,9 @@ TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 MOST_TRACESTATE_BYTES = 512
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
+REQUEST_ID_PATTERN = r"[A-Za-z0-9._~+/=@:-]{1,128}"
+
+_REQUEST_ID = re.compile(REQUEST_ID_PATTERN.encode())
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _prefix = secrets.token_hex(6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -53,7 +53,7 @@ class PublishedLine(Struct, omit_defaults=True):
     """What became of one line of a batch: the id of its message, or the problem."""
 
     id: str | None = None
-    problem: dict[str, object] | None = None
+    problem: dict[str, Any] | None = None
 
 
 class ReceiveBody(Struct, forbid_unknown_fields=True):

@@ -1,0 +1,157 @@
+"""Publishes many messages of one request: a line in, a line out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from broker_core import Message, checks
+from broker_core.errors import BrokerUnavailable, DispatcherError, InvalidMessage, PublishFailed
+from fair_dispatcher.http import problems, trace
+from fair_dispatcher.http.answers import Answer
+from fair_dispatcher.http.batcher import publish_each
+from fair_dispatcher.http.lines import TOO_LONG, line_groups
+from fair_dispatcher.http.problems import Problem
+from fair_dispatcher.http.publishing import refused
+from fair_dispatcher.http.service import Call, decode
+from fair_dispatcher.http.wire import MessageLine, PublishedLine, Unreadable, encode_lines, payload_of
+
+MOST_PER_CALL = 500
+MEDIA_TYPE = b"application/x-ndjson"
+_TAKEN = {MEDIA_TYPE, b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"}
+_decoder = msgspec.json.Decoder(MessageLine)
+
+
+async def publish_batch(call: Call) -> Answer:
+    """Store the messages of all lines as they come; the answer tells of each, in order, at the end.
+
+    What is wrong with one line doesn't touch the others. Memory is bounded: a few parts of the body, and the
+    answer, which has at most max_batch_messages lines and one that says so.
+    """
+    if call.media_type not in _TAKEN:
+        raise Problem(problems.UNSUPPORTED_MEDIA_TYPE, "application/x-ndjson is read here")
+    settings = call.service.settings
+    batch = _Batch(call)
+    parts = call.body.parts(settings.max_batch_bytes, settings.body_seconds, settings.batch_seconds)
+    headers: dict[str, str] = {}
+    try:
+        async for lines in line_groups(call.body, parts, settings.max_body_bytes, MOST_PER_CALL):
+            await batch.publish(lines[: settings.max_batch_messages - batch.count], len(lines))
+    except Problem as problem:
+        if not batch.count:
+            raise
+        # Lines before this one are stored, and that has to be told.
+        batch.end(problem)
+        headers["connection"] = "close"
+    call.logged["messages"] = batch.count
+    return Answer(200, bytes(batch.answer), MEDIA_TYPE, headers)
+
+
+class _Batch:
+    """The answer as it grows. count: the lines that it tells of."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._carried = trace.carried(call.headers)
+        self._given_up: Problem | None = None
+        self._full = False
+        self.answer = bytearray()
+        self.count = 0
+
+    async def publish(self, lines: list[bytes], came: int) -> None:
+        """Publish these lines, the first of those that came."""
+        if lines:
+            results = await self._results(lines)
+            self.answer += encode_lines(results)
+            self.count += len(lines)
+        if len(lines) < came and not self._full:
+            self._full = True
+            most = self._call.service.settings.max_batch_messages
+            self.end(
+                Problem(problems.TOO_LARGE, f"at most {most} lines are read; this and later ones were not")
+            )
+
+    def end(self, problem: Problem) -> None:
+        """Tell, in one more line, why there is none for what follows."""
+        self.answer += encode_lines([self._told(problem)])
+
+    async def _results(self, lines: list[bytes]) -> list[PublishedLine]:
+        results: list[PublishedLine | None] = [None] * len(lines)
+        if self._given_up is None:
+            try:
+                self._call.service.rates.use(self._call.key, len(lines))
+            except Problem as problem:
+                return [self._told(problem)] * len(lines)
+        messages: list[Message] = []
+        places: list[int] = []
+        for place, line in enumerate(self._decoded(lines)):
+            try:
+                messages.append(self._message(line))
+                places.append(place)
+            except Problem as problem:
+                results[place] = self._told(problem)
+        for place, message, outcome in zip(places, messages, await self._publish(messages), strict=True):
+            if isinstance(outcome, str):
+                results[place] = PublishedLine(outcome)
+            else:
+                results[place] = self._told(refused(self._call, message, outcome))
+        return [result for result in results if result is not None]
+
+    def _decoded(self, lines: list[bytes]) -> list[MessageLine | Problem]:
+        try:
+            return list(_decoder.decode_lines(b"\n".join(lines)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return [self._decode(line) for line in lines]
+
+    def _decode(self, line: bytes) -> MessageLine | Problem:
+        if line == TOO_LONG:
+            return Problem(
+                problems.TOO_LARGE, f"at most {self._call.service.settings.max_body_bytes} bytes a line"
+            )
+        try:
+            return decode(_decoder, line)
+        except Problem as problem:
+            return problem
+
+    def _message(self, line: MessageLine | Problem) -> Message:
+        if isinstance(line, Problem):
+            raise line
+        if self._given_up is not None:
+            raise self._given_up
+        call = self._call
+        if not call.may_touch(line.customer):
+            raise Problem(problems.UNKNOWN_CUSTOMER)
+        try:
+            payload = payload_of(line)
+        except Unreadable as error:
+            raise Problem(problems.INVALID, str(error)) from None
+        headers = {**self._carried, **line.headers} if self._carried else line.headers
+        message = Message(line.customer, payload, headers, line.idempotency_key, line.cost)
+        if message.id is not None and not call.service.conflicts.notice(message, line.headers):
+            raise Problem(problems.KEY_REUSED)
+        return message
+
+    async def _publish(self, messages: list[Message]) -> list[str | DispatcherError]:
+        if not messages:
+            return []
+        dispatcher = self._call.service.dispatcher
+        wrong: dict[int, DispatcherError] = {}
+        outcomes = await publish_each(dispatcher, messages)
+        if isinstance(outcomes[0], InvalidMessage):
+            for place, message in enumerate(messages):
+                try:
+                    checks.check_messages([message], dispatcher.settings, dispatcher.capabilities)
+                except InvalidMessage as error:
+                    wrong[place] = error
+            right = iter(
+                await publish_each(dispatcher, [m for i, m in enumerate(messages) if i not in wrong])
+            )
+            outcomes = [wrong.get(place) or next(right) for place in range(len(messages))]
+        if all(isinstance(outcome, (BrokerUnavailable, PublishFailed)) for outcome in outcomes):
+            # Each further call would take its whole time-out, and later messages must not overtake these.
+            self._given_up = Problem(
+                problems.BROKER_UNAVAILABLE, "not tried, as lines before it failed", retry_after=1
+            )
+        return outcomes
+
+    def _told(self, problem: Problem) -> PublishedLine:
+        return PublishedLine(problem=problem.document())
