@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -34,6 +35,23 @@ for name in sys.argv[1:]:
     print(package.__file__)
 """
 
+USE_IT = """
+import asyncio, broker_core, fair_dispatcher, fair_memory
+from broker_core import Message, open_dispatcher
+from fair_redis_streams.library import library
+
+async def main():
+    async with open_dispatcher(broker="memory", url="memory:") as dispatcher:
+        await dispatcher.publish(Message("acme", b"hello"))
+        (delivery,) = await dispatcher.receive()
+        await dispatcher.ack(delivery)
+        print(delivery.customer, delivery.message.payload, delivery.attempt)
+
+asyncio.run(main())
+print(library().source.splitlines()[0])
+print(broker_core.__file__, fair_dispatcher.__file__, fair_memory.__file__, sep="\\n")
+"""
+
 
 def run(*command: str | Path, **environment: str) -> str:
     finished = subprocess.run(
@@ -49,12 +67,13 @@ def run(*command: str | Path, **environment: str) -> str:
 
 
 def shipped_files() -> set[str]:
-    return {
-        f"{package.name}/{file.relative_to(ROOT / package)}"
-        for package in PACKAGES
-        for file in (ROOT / package).rglob("*")
-        if file.is_file() and not NOT_SHIPPED & set(file.parts)
-    }
+    return {file for package in PACKAGES for file in files_of(package)}
+
+
+def files_of(package: Path) -> Iterator[str]:
+    for file in (ROOT / package).rglob("*"):
+        if file.is_file() and not NOT_SHIPPED & set(file.parts):
+            yield f"{package.name}/{file.relative_to(ROOT / package)}"
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +109,39 @@ def test_installed_wheel_imports_without_the_checkout(wheel: Path, tmp_path: Pat
     files = run(python, "-P", "-c", IMPORT_EVERYTHING, *packages, PYTHONPATH=libraries).split()
     assert len(files) == len(PACKAGES)
     assert all(Path(file).is_relative_to(tmp_path) for file in files)
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder)
+    (built,) = folder.glob("*.tar.gz")
+    return built
+
+
+def test_sdist_holds_what_the_wheel_is_made_of(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    sources = {str(package.parent / file) for package in PACKAGES for file in files_of(package)}
+    assert sources <= names
+    others = {name for name in names - sources if not name.startswith(tuple(map(str, PACKAGES)))}
+    assert others == {"pyproject.toml", "PKG-INFO", "LICENSE", "README.md", "CHANGELOG.md", ".gitignore"}
+
+
+def test_installed_sdist_is_used_without_the_checkout(sdist: Path, tmp_path: Path) -> None:
+    """In an environment of its own, built there; only the libraries come from here."""
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    libraries = sysconfig.get_path("purelib")
+    options = ["--no-deps", "--no-index", "--no-build-isolation"]
+    run(*pip, "install", "-q", *options, sdist, PYTHONPATH=libraries)
+    printed = run(python, "-P", "-c", USE_IT, PYTHONPATH=libraries).splitlines()
+    assert printed[0] == "acme b'hello' 1"
+    assert printed[1].startswith("#!lua name=fairdispatcher_")
+    assert all(Path(file).is_relative_to(tmp_path) for file in printed[2:])
+    told = run(tmp_path / "venv/bin/fairdispatch", "version", PYTHONPATH=libraries)
+    assert PROJECT["project"]["version"] in told
 
 
 def test_generated_envelope_is_fresh(tmp_path: Path) -> None:
