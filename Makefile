@@ -1,5 +1,6 @@
 # Every target first makes .venv as requirements.lock says; only git, make and Python ≥ 3.11 with venv are needed.
-# Variables: PYTHON (interpreter for .venv), BROKER, ARGS (handed on), SETUP=1 (test: install system packages).
+# Variables: PYTHON (interpreter for .venv), BROKER, SERVERS (auto, external, containers or local: where the tests'
+# brokers come from), ARGS (handed on), SETUP=1 (test: install system packages).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,6 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 BROKER ?= redis
+SERVERS ?= auto
 CONFORMANCE_redis := $(addprefix tests/conformance/test_,redis7.py redis8.py valkey9.py)
 ARGS ?=
 
@@ -29,24 +31,25 @@ demo: setup ## Many customers share few consumers fairly while one floods them, 
 
 .PHONY: test
 test: setup system-packages ## Run all tests at their short size
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --servers=$(SERVERS) $(ARGS)
 
 .PHONY: test-full
 test-full: setup system-packages ## Run all tests at their full size
-	$(PY) -m pytest --conformance-size=full $(ARGS)
+	$(PY) -m pytest --servers=$(SERVERS) --conformance-size=full $(ARGS)
 
 .PHONY: conformance
-conformance: setup ## Run the contract against one broker: BROKER=memory|redis|redis7|redis8|valkey9
-	$(PY) -m pytest $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
+conformance: setup ## Run the contract: BROKER=memory|redis|redis7|redis8|valkey9|rabbitmq|kafka SERVERS=auto|external|containers|local
+	$(PY) -m pytest --servers=$(SERVERS) $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
 
 .PHONY: test-lowest
 test-lowest: setup ## Run the tests with the oldest versions that pyproject.toml allows
 	PY=$(PY) scripts/test-lowest
 
 .PHONY: system-packages
-system-packages:
+system-packages: setup
 ifneq ($(CI)$(SETUP),)
-	scripts/install-redis
+	scripts/install-servers
+	$(PY) -m tests.servers.kafka_jars
 endif
 
 .PHONY: check
