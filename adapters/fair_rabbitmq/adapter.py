@@ -195,13 +195,18 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         connections.consumer, Line(connections.consumer, confirms=False), settings.max_buffered, on_arrival, on_lost
     )
     scheduler = Scheduler(journal, topology, consumers, settings.quantum)
-    settler = Settler(settings, journal, consumers, leases, delays, dead_letters, peers, ended)
+    settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)
     receiver = Receiver(
         settings, journal, scheduler, leases, settler, dead_letters, peers, Receipts(name), ended
     )
     customers = Customers(
         journal, topology, line, consumers, scheduler, receiver, settler, leases, peers
     )
+
+    def stays_here() -> bool:
+        return receiver.is_wanted or (receiver.is_lingering and len(journal.replica.writers.live()) <= 1)
+
+    scheduler.stays_here = stays_here
 
     def on_event(writer: str, event: Event) -> None:
         if isinstance(event, _OF_CUSTOMERS):

@@ -34,7 +34,10 @@ class Source:
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """A message that came to us. It is valid as long as its session is."""
+    """A message that came to us. It is valid as long as its session is.
+
+    attempts: how often it was handed over so far, None if only the journal knows.
+    """
 
     source: Source
     session: Session
@@ -43,6 +46,7 @@ class Arrival:
     redelivered: bool
     stored: Stored
     decodable: bool = True
+    attempts: int | None = None
 
     @property
     def id(self) -> str:

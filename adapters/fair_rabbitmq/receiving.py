@@ -89,6 +89,11 @@ class Receiver:
         """Whether somebody is receiving now."""
         return self._receiving > 0
 
+    @property
+    def is_lingering(self) -> bool:
+        """Whether somebody received a moment ago, so that what is at hand is given back soon."""
+        return self._lingering is not None
+
     async def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:
         """Return deliveries as soon as there are some, [] after wait_seconds; ride out short outages."""
         self._begin()
@@ -193,7 +198,7 @@ class Receiver:
                 return deliveries
 
     async def _hand_over(self, arrivals: list[Arrival]) -> list[Delivery]:
-        if any(one.redelivered or one.stored.came in (RESENT, DUE) for one in arrivals):
+        if any(_is_known_elsewhere(one) for one in arrivals):
             # The journal has to know all that happened to them before they came again.
             await self._journal.barrier()
         chosen, left_over, burials = self._sort(arrivals)
@@ -250,13 +255,13 @@ class Receiver:
             stored = arrival.stored
             if not arrival.session.holds(arrival):
                 continue
-            known = arrival.redelivered or bool(stored.came)
+            known = arrival.redelivered or bool(stored.came) or arrival.attempts is not None
             if known and self._is_left_over(arrival):
                 left_over.append(arrival)
                 continue
-            attempts = replica.attempts(arrival.id) if known and stored.came != REDRIVEN else 0
-            if stored.came == REDRIVEN and arrival.redelivered:
-                attempts = replica.attempts(arrival.id)
+            attempts = arrival.attempts
+            if attempts is None:
+                attempts = replica.attempts(arrival.id) if _is_known_elsewhere(arrival) else 0
             if known and attempts >= self._settings.max_attempts:
                 burials.append((arrival, Burial(parcel_of(stored), attempts, "lease expired", now_ms)))
                 continue
@@ -294,3 +299,8 @@ class Receiver:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=0.1)
+
+
+def _is_known_elsewhere(arrival: Arrival) -> bool:
+    """Tell whether only the journal knows what happened to this message before it came."""
+    return arrival.attempts is None and (arrival.redelivered or arrival.stored.came in (RESENT, DUE))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from broker_core.errors import BrokerUnavailable
 from broker_core.fairness import DeficitRoundRobin
 from broker_core.model import CustomerPolicy
 from fair_rabbitmq.buffers import Arrival, Source
 from fair_rabbitmq.consuming import Consumers, share
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.records import place_of
+from fair_rabbitmq.session import by_session
 from fair_rabbitmq.topology import Topology
 
 
@@ -29,6 +31,7 @@ class Scheduler:
         self._newcomers: set[str] = set()
         self._stale = True
         self.turn = asyncio.Lock()
+        self.stays_here: Callable[[], bool] = lambda: False
 
     def _policy(self, customer: str) -> CustomerPolicy | None:
         return self._journal.replica.policy(customer)
@@ -173,6 +176,29 @@ class Scheduler:
         async with self.turn:
             self._stale = True
             await self._consumers.end()
+
+    async def make_ready(self, arrivals: Sequence[Arrival]) -> None:
+        """Make messages ready that were handed over, at their old places.
+
+        While somebody receives here, or nobody is anywhere else, they stay here; else they go back into
+        their queue, together with what came after them.
+        """
+        consumed = [one for one in arrivals if one.source.tag is not None and one.session.holds(one)]
+        if self.stays_here():
+            self._consumers.put_back(consumed)
+        elif consumed:
+            async with self.turn:
+                self._consumers.put_back(consumed)
+                self._stale = True
+                await self._consumers.end(list({id(one.source): one.source for one in consumed}.values()))
+        kept = set(map(id, consumed))
+        for session, theirs in by_session([one for one in arrivals if id(one) not in kept]).items():
+            try:
+                await session.requeue(theirs)
+            except BrokerUnavailable:
+                if session.alive:
+                    raise
+                # The end of the session has given them back.
 
     def forfeit(self, customers: Iterable[str]) -> None:
         """Drop the credit of customers whose messages were taken away."""

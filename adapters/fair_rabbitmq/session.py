@@ -93,3 +93,11 @@ class Session:
 
 async def _result(answer: asyncio.Future[Frame]) -> Frame:
     return await answer
+
+
+def by_session(arrivals: Iterable[Arrival]) -> dict[Session, list[Arrival]]:
+    """Group deliveries by the session over which they came."""
+    sessions: dict[Session, list[Arrival]] = {}
+    for arrival in arrivals:
+        sessions.setdefault(arrival.session, []).append(arrival)
+    return sessions

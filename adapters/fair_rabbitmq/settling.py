@@ -21,7 +21,8 @@ from fair_rabbitmq.leases import Lease, Leases, Recent
 from fair_rabbitmq.peers import Peers, Request
 from fair_rabbitmq.receipts import Claim, claims_of
 from fair_rabbitmq.records import parcel_of
-from fair_rabbitmq.session import Session
+from fair_rabbitmq.scheduling import Scheduler
+from fair_rabbitmq.session import Session, by_session
 from fair_rabbitmq.settings import RabbitMQSettings
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Settler:
         settings: RabbitMQSettings,
         journal: Journal,
         consumers: Consumers,
+        scheduler: Scheduler,
         leases: Leases,
         delays: Delays,
         dead_letters: DeadLetters,
@@ -47,6 +49,7 @@ class Settler:
         self._settings = settings
         self._journal = journal
         self._consumers = consumers
+        self._scheduler = scheduler
         self._leases = leases
         self._delays = delays
         self._dead_letters = dead_letters
@@ -132,7 +135,9 @@ class Settler:
             self._journal.append_soon(Ended(ids))
         elif settlement.verb is Verb.RELEASE:
             await self._journal.append(Released(ids))
-            await self._requeue(arrivals)
+            for lease in leases:
+                lease.arrival.attempts = lease.attempt - 1
+            await self._scheduler.make_ready(arrivals)
         elif settlement.verb is Verb.DEAD_LETTER:
             await self._bury(leases, settlement.reason)
         else:
@@ -152,7 +157,9 @@ class Settler:
             await self.ack_arrivals([lease.arrival for lease in again])
         else:
             await self._journal.append(Returned(tuple(lease.id for lease in again)))
-            await self._requeue([lease.arrival for lease in again])
+            for lease in again:
+                lease.arrival.attempts = lease.attempt
+            await self._scheduler.make_ready([lease.arrival for lease in again])
 
     async def _bury(self, leases: Sequence[Lease], reason: str) -> None:
         now_ms = int(time.time() * 1000)
@@ -163,17 +170,8 @@ class Settler:
 
     async def ack_arrivals(self, arrivals: Iterable[Arrival]) -> None:
         """Remove messages from the broker; raises BrokerUnavailable if their session is lost."""
-        for session, theirs in _by_session(arrivals).items():
+        for session, theirs in by_session(arrivals).items():
             await session.ack(theirs)
-
-    async def _requeue(self, arrivals: Iterable[Arrival]) -> None:
-        for session, theirs in _by_session(arrivals).items():
-            try:
-                await session.requeue(theirs)
-            except BrokerUnavailable:
-                if session.alive:
-                    raise
-                # The end of the session has given them back.
 
     async def release_quietly(self, receipts: Sequence[str]) -> None:
         """Give back what nobody got; what can't be given back now comes back with the session's end."""
@@ -291,10 +289,3 @@ class Settler:
         for task in [*self._tasks, *([self._expiring] if self._expiring else [])]:
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
-
-
-def _by_session(arrivals: Iterable[Arrival]) -> dict[Session, list[Arrival]]:
-    sessions: dict[Session, list[Arrival]] = {}
-    for arrival in arrivals:
-        sessions.setdefault(arrival.session, []).append(arrival)
-    return sessions

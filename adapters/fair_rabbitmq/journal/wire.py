@@ -46,9 +46,10 @@ def broker_errors() -> Iterator[None]:
 
 async def close_channel(channel: AbstractChannel | RawChannel) -> None:
     """Close a channel, or leave it to the end of its connection if the broker doesn't answer soon."""
-    with contextlib.suppress(DispatcherError), broker_errors():
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await channel.close()
+    # Not cancelled: the client would send its request again, which ends the whole connection.
+    closing = asyncio.ensure_future(channel.close())
+    closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
 
 
 async def declare_queue(
