@@ -61,6 +61,11 @@ class Harness(ABC):
     def capabilities(self) -> Capabilities:
         """What the adapter declares."""
 
+    @property
+    def server(self) -> str:
+        """What the broker calls itself, with its version; for tables."""
+        return ""
+
     @abstractmethod
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
         """Construct a dispatcher that isn't opened, connecting through the proxy if there is one.

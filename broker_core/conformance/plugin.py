@@ -18,7 +18,7 @@ from broker_core.conformance.harness import Harness  # noqa: E402 - the rewritin
 from broker_core.conformance.polling import Deadline  # noqa: E402
 from broker_core.conformance.requirements import needs_of, unmet  # noqa: E402
 from broker_core.conformance.sizes import SIZE_NAMES, Size  # noqa: E402
-from broker_core.conformance.table import ConformanceTable  # noqa: E402
+from broker_core.conformance.table import SERVER_PROPERTY, ConformanceTable  # noqa: E402
 
 _DEADLINE_SECONDS = 60.0
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-table",
         type=Path,
         metavar="FILE",
-        help="write behaviours × brokers, with what passed, was skipped and why, as Markdown",
+        help="write behaviours × brokers, with what passed, was skipped and why, as Markdown or *.json",
     )
 
 
@@ -44,15 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "deadline(seconds): how long a conformance test may take, default 60")
     if path := config.getoption("--conformance-table"):
-        config.pluginmanager.register(ConformanceTable(path))
+        config.pluginmanager.register(ConformanceTable(path, config.getoption("--conformance-size")))
 
 
 @pytest.fixture(autouse=True)
 def _skip_unless_met(request: pytest.FixtureRequest) -> None:
     needs = needs_of(request.node)
-    if not needs:
+    if "harness" not in request.fixturenames:
         return
     harness: Harness = request.getfixturevalue("harness")
+    request.node.user_properties.append((SERVER_PROPERTY, harness.server))
     if missing := unmet(needs, harness):
         pytest.skip(f"not offered: {', '.join(missing)}")
 

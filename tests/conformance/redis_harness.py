@@ -76,6 +76,10 @@ class RedisHarness(Harness):
     def capabilities(self) -> Capabilities:
         return RedisStreamsAdapter.capabilities
 
+    @property
+    def server(self) -> str:
+        return f"{self._server.version}, {self._shards} shard{'s' if self._shards > 1 else ''}"
+
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
         host, port = (proxy.host, proxy.port) if proxy is not None else self.broker_address()
         time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
