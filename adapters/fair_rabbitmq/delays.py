@@ -22,7 +22,7 @@ from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.events import Delay, Delayed, Due
 from fair_rabbitmq.journal.stream import Journal
-from fair_rabbitmq.journal.wire import Consumer, Publisher, Unroutable, declare_queue
+from fair_rabbitmq.journal.wire import Consumer, NotStored, Publisher, Unroutable, declare_queue
 from fair_rabbitmq.parcel import Parcel, UndecodableParcel, parcel_from_bytes, parcel_to_bytes
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ SHORTEST, LONGEST = 8, 31  # exponents: 256 ms and 25 days; the broker takes les
 _DUE_HEADER = "due"
 _AT_ONCE = 200
 _RETRY_MS = 1000
+_PAUSES = (0.01, 0.05, 0.1, 0.3)  # seconds, after the broker refused
 _DELIVERY_LIMIT = 1_000_000_000  # without one, newer servers drop what was given back 20 times
 
 
@@ -109,12 +110,18 @@ class Delays:
         if queue not in self._declared:
             await self._declare(queue)
         body = parcel_to_bytes(parcel)
-        try:
-            await self._publisher.publish(queue, body, headers={_DUE_HEADER: due})
-        except Unroutable:
-            # Somebody deleted it.
-            await self._declare(queue)
-            await self._publisher.publish(queue, body, headers={_DUE_HEADER: due})
+        for pause in _PAUSES:
+            try:
+                await self._publisher.publish(queue, body, headers={_DUE_HEADER: due})
+            except Unroutable:
+                # Somebody deleted it.
+                await self._declare(queue)
+            except NotStored:
+                # It was just made.
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._publisher.publish(queue, body, headers={_DUE_HEADER: due})
 
     async def _declare(self, queue: str) -> None:
         arguments: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}

@@ -12,7 +12,7 @@ from typing import Self
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as RawChannel
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelPreconditionFailed, PublishError
+from aiormq.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
@@ -23,7 +23,11 @@ from fair_rabbitmq.journal.channels import Channels
 _CLOSE_SECONDS = 0.2
 
 
-class Unroutable(BrokerUnavailable):
+class NotStored(BrokerUnavailable):
+    """The broker refused the message, as a queue does that was just made or has lost its leader."""
+
+
+class Unroutable(NotStored):
     """There is no queue of that name."""
 
 
@@ -40,6 +44,8 @@ def broker_errors() -> Iterator[None]:
         raise to_dispatcher_error(error) from error
     except PublishError as error:
         raise Unroutable("a queue that should exist doesn't") from error
+    except DeliveryError as error:
+        raise NotStored("RabbitMQ refused a message for now") from error
     except CLIENT_ERRORS as error:
         raise to_dispatcher_error(error) from error
 
@@ -88,7 +94,7 @@ class Publisher:
     ) -> None:
         """Put a message into a queue; returns when the broker confirmed it.
 
-        After BrokerUnavailable it may be stored or not; after Unroutable, a kind of it, it is not.
+        After BrokerUnavailable it may be stored or not; after NotStored, a kind of it, it is not.
         """
         channel = await self._open()
         # The client finds a returned message by this, so it must be given or made up by it.
@@ -104,7 +110,7 @@ class Publisher:
                     mandatory=True,
                     timeout=self._timeout_seconds,
                 )
-        except Unroutable:
+        except NotStored:
             raise
         except DispatcherError:
             await self._drop(channel)
