@@ -48,10 +48,13 @@ class TestLeases:
         """Nothing ready: receive(wait=0.3) returns [] after 0.3–1.5 s and doesn't spin meanwhile."""
         dispatcher = await harness.open(namespace)
         await assert_nothing(dispatcher)
-        before, worked_before = time.monotonic(), time.process_time()
+        before = time.monotonic()
         assert await dispatcher.receive(10, wait=0.3) == []
         assert 0.3 <= time.monotonic() - before <= 1.5
-        assert time.process_time() - worked_before < 0.06, "receive spins while it waits"
+        # A second, in which even on a busy machine whoever spins gets more than that.
+        worked_before = time.process_time()
+        await dispatcher.receive(10, wait=1.0)
+        assert time.process_time() - worked_before < 0.08, "receive spins while it waits"
 
     @requires("proxy")
     async def test_b2_waiting_sends_next_to_nothing(self, harness: Harness, namespace: str) -> None:
