@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from broker_core.settings import DispatcherSettings
 
@@ -16,12 +16,12 @@ class KafkaSettings(DispatcherSettings):
 
     bootstrap_servers: str | None = Field(
         None,
-        validation_alias=AliasChoices("bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS"),
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
         description="host:port of some of the brokers, separated by commas",
     )
     url: str | None = Field(
         None,
-        validation_alias=AliasChoices("url", "FAIRDISPATCH_KAFKA_URL"),
+        validation_alias="FAIRDISPATCH_KAFKA_URL",
         description="kafka://host:port[,host:port], another way to say bootstrap_servers",
     )
     topic_prefix: str = Field(

@@ -14,6 +14,7 @@ class MemorySettings(DispatcherSettings):
 
     url: SecretStr | None = Field(
         SecretStr(SCHEME),
+        validation_alias="FAIRDISPATCH_MEMORY_URL",
         description="memory: or memory:name; dispatchers of one process with the same name share a broker",
     )
 
