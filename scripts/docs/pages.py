@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.docs import api, command_line, proven
+from scripts.docs import adapters, api, command_line, environment, proven
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 PAGES: dict[str, Callable[[], str]] = {
+    "../compose/.env.example": environment.page,
+    "adapters.md": adapters.page,
     "api.md": api.page,
     "command-line.md": command_line.page,
     "proven.md": proven.page,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker_core.settings import BROKER_VARIABLE, DispatcherSettings, variables_of
-from fair_redis_streams.settings import RedisStreamsSettings
+from scripts.docs.shipped import adapters
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -55,7 +55,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tests() -> set[str]:
-    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "broker_core" / "conformance").glob("*.py")]
+    folders = (ROOT / "tests", ROOT / "broker_core" / "conformance", ROOT / "examples")
+    files = [file for folder in folders for file in folder.rglob("*.py")]
     return {
         node.name
         for file in files
@@ -72,9 +73,11 @@ def test_tests_that_are_named_exist(page: Path, tests: set[str]) -> None:
 
 @each_page
 def test_settings_that_are_named_exist(page: Path) -> None:
+    types: list[type[DispatcherSettings]] = [DispatcherSettings]
+    types += [adapter.settings_type for adapter in adapters().values()]
     known = {
         variable
-        for settings in (DispatcherSettings, RedisStreamsSettings)
+        for settings in types
         for name, field in settings.model_fields.items()
         for variable in variables_of(name, field)
     } | {BROKER_VARIABLE}
