@@ -213,7 +213,7 @@ class KafkaContainer(ContainerServer):
             folder="/tmp/kafka-data",
         )
         variables = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in properties.items()}
-        return {**variables, "CLUSTER_ID": CLUSTER_ID, "KAFKA_HEAP_OPTS": "-Xmx768m"}
+        return {**variables, "CLUSTER_ID": CLUSTER_ID, "KAFKA_HEAP_OPTS": "-Xmx768m -XX:TieredStopAtLevel=1"}
 
     def answers(self) -> bool:
         return ask_api_versions(self.host, self.port) is not None

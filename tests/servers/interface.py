@@ -48,4 +48,5 @@ def at(url: str, host: str, port: int) -> str:
     """Return the URL with another address in it, such as a proxy's; user, password and path stay."""
     parts = urlsplit(url)
     credentials, separator, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{credentials}{separator}{host}:{port}"))
+    name = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{credentials}{separator}{name}:{port}"))
