@@ -92,10 +92,9 @@ class Publisher:
         return Item(index, message, envelope.encode(message), key)
 
     async def _publish_chunk(self, chunk: list[Item], outcomes: list[Outcome]) -> DispatcherError | None:
-        until = asyncio.get_running_loop().time() + self._timeout_seconds
         try:
             for _ in range(ATTEMPTS):
-                chunk = await self._publish_once(chunk, outcomes, until)
+                chunk = await self._publish_once(chunk, outcomes)
                 if not chunk:
                     return None
         except AnswerLost as error:
@@ -106,11 +105,11 @@ class Publisher:
             return _fail(chunk, outcomes, error)
         return _fail(chunk, outcomes, BrokerUnavailable("the partitions change hands again and again"))
 
-    async def _publish_once(self, chunk: list[Item], outcomes: list[Outcome], until: float) -> list[Item]:
+    async def _publish_once(self, chunk: list[Item], outcomes: list[Outcome]) -> list[Item]:
         """Publish, and return the items whose partition was given away or cleaned meanwhile."""
         places = await self._places.of(dict.fromkeys(item.message.customer for item in chunk))
         batches = _by_partition(chunk, places)
-        stored = await self._store(batches, until)
+        stored = await self._store(batches)
         entries: list[PublishEntry] = []
         runs: list[Run] = []
         for partition, batch in batches.items():
@@ -128,10 +127,11 @@ class Publisher:
                 outcomes[item.index] = message_id
         return sorted(again, key=lambda item: item.index)
 
-    async def _store(self, batches: dict[int, PartitionBatch], until: float) -> dict[Place, Stored]:
+    async def _store(self, batches: dict[int, PartitionBatch]) -> dict[Place, Stored]:
         """Store all batches; what failed is stored again, which is harmless: nobody was told of it."""
         waiting = {(self._topic, number): build_batch(batch.records) for number, batch in batches.items()}
         stored: dict[Place, Stored] = {}
+        until = asyncio.get_running_loop().time() + self._timeout_seconds
         while True:
             failure: BrokerUnavailable | None = None
             for place, answer in (await self._partitions.store(Lane.STORE, waiting)).items():

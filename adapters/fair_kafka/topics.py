@@ -20,13 +20,14 @@ from aiokafka.protocol.admin import (  # type: ignore[import-untyped]
     DescribeConfigsRequest,
 )
 
-from broker_core.errors import ConfigurationError
+from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_kafka.cluster import Cluster
 from fair_kafka.errors import NotSent, Refused, check
+from fair_kafka.partitions import Partitions, only
 from fair_kafka.settings import KafkaSettings
 
 TOPIC_EXISTS, INVALID_PARTITIONS = 36, 37
-PATIENCE_SECONDS, PAUSE_SECONDS = 5.0, 0.05
+PATIENCE_SECONDS, PAUSE_SECONDS = 30.0, 0.05
 OVERHEAD_BYTES = 64 << 10
 SEGMENT_MS = 3_600_000
 INDEX_BYTES = 1 << 20
@@ -62,8 +63,11 @@ class TopicNames:
 class Topics:
     """Makes what is missing and refuses what doesn't fit."""
 
-    def __init__(self, cluster: Cluster, names: TopicNames, settings: KafkaSettings) -> None:
+    def __init__(
+        self, cluster: Cluster, partitions: Partitions, names: TopicNames, settings: KafkaSettings
+    ) -> None:
         self._cluster = cluster
+        self._partitions = partitions
         self._names = names
         self._settings = settings
         largest = settings.max_payload_bytes + settings.max_headers_bytes + OVERHEAD_BYTES
@@ -161,9 +165,24 @@ class Topics:
             return
         async with self._adding:
             await self._cluster.refresh()
-            if self._cluster.partitions_of(self._names.messages) < count:
+            have = self._cluster.partitions_of(self._names.messages)
+            if have < count:
                 await self._add_partitions(count)
             await self._until_led({self._names.messages: count})
+            await self._until_ready(have, count)
+
+    async def _until_ready(self, first: int, count: int) -> None:
+        """Wait until the leaders of new partitions know that they are, which takes them a while for many."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + PATIENCE_SECONDS
+        places = [(self._names.messages, partition) for partition in range(first, count)]
+        while places:
+            answers = await self._partitions.ends(places)
+            places = [place for place in places if isinstance(answers[place], BrokerUnavailable)]
+            if places:
+                if clock() >= until:
+                    only({places[0]: answers[places[0]]})
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _add_partitions(self, count: int) -> None:
         timeout_ms = round(self._settings.timeout_seconds * 1000)

@@ -50,7 +50,8 @@ class TestFairnessAtScale:
         100 visits in each case; the quickest of many is compared, since it is disturbed least.
         """
         dispatcher = await harness.open(namespace, quantum=1)
-        many = min(size.pick(short=3000, full=10_000), dispatcher.capabilities.max_customers)
+        most = dispatcher.capabilities.max_customers
+        many = min(size.pick(short=3000, full=10_000), size.pick(short=most // 4, full=most))
         few_messages = take_turns(*(messages(f"few-{number}", 300) for number in range(10)))
         many_messages = [Message(f"many-{number}") for number in range(many)]
         fastest: dict[str, float] = {}
