@@ -25,6 +25,7 @@ async def line_groups(
         head, newline, tail = part.rpartition(b"\n")
         if not newline:
             rest, skipping = _kept(rest + part, most_line_bytes, skipping)
+            _hold_only(body, rest)
             continue
         lines = (rest + head).split(b"\n")
         if skipping:
@@ -35,12 +36,16 @@ async def line_groups(
         ]
         for start in range(0, len(whole), most_lines):
             yield whole[start : start + most_lines]
-        body.release()
-        body.hold(len(rest))
+        _hold_only(body, rest)
     if skipping:
         yield [TOO_LONG]
     elif rest and not rest.isspace():
         yield [rest]
+
+
+def _hold_only(body: Body, rest: bytes) -> None:
+    body.release()
+    body.hold(len(rest))
 
 
 def _kept(rest: bytes, most_bytes: int, skipping: bool) -> tuple[bytes, bool]:

@@ -9,6 +9,7 @@ from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.keys.model import Key
 
 _LONGEST_RETRY_SECONDS = 60.0
+_ROUNDING = 1e-6
 
 
 class Rates:
@@ -33,7 +34,7 @@ class Rates:
         most = max(1.0, rate * self._burst_seconds)
         left, at = self._left.get(id_, (most, now))
         left = min(most, left + (now - at) * rate)
-        if left < min(1, amount):
+        if left < 1 - _ROUNDING:
             wait_seconds = min((1 - left) / rate, _LONGEST_RETRY_SECONDS)
             raise Problem(problems.RATE_LIMITED, f"{rate:g} a second are allowed", retry_after=wait_seconds)
         self._left[id_] = left - amount, now

@@ -19,6 +19,9 @@ from fair_dispatcher.keys.model import Key, Keyring, Scope, check_key
 
 VERSION = 1
 MOST_BYTES = 16 << 20
+# When a file was written, its number and its size.
+Version = tuple[int, int, int]
+
 _PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 
 
@@ -55,7 +58,7 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self) -> tuple[Keyring, tuple[int, int, int]]:
+    def load(self) -> tuple[Keyring, Version]:
         """Return the keys, and what identifies the version of the file that they are from.
 
         Raises ConfigurationError if it is absent, broken, too big or readable by others than its owner.
@@ -63,7 +66,7 @@ class KeyFile:
         stored, version = self._read()
         return _keyring(stored), version
 
-    def version(self) -> tuple[int, int, int] | None:
+    def version(self) -> Version | None:
         """Tell what the file is now without reading it; None if it is absent."""
         try:
             return _version(self._path.stat())
@@ -131,7 +134,7 @@ class KeyFile:
             os.unlink(name)
             raise
 
-    def _read(self) -> tuple[Stored, tuple[int, int, int]]:
+    def _read(self) -> tuple[Stored, Version]:
         try:
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -159,7 +162,7 @@ class KeyFile:
             raise ConfigurationError(f"the file of keys {self._path} has more than {MOST_BYTES} bytes")
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int]:
+def _version(status: os.stat_result) -> Version:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from broker_core.errors import ConfigurationError
-from fair_dispatcher.keys.file import KeyFile
+from fair_dispatcher.keys.file import KeyFile, Version
 from fair_dispatcher.keys.model import Keyring
 
 POLL_SECONDS = 1.0
@@ -21,6 +21,7 @@ class KeyWatch:
     def __init__(self, file: KeyFile) -> None:
         """Read the file. Raises ConfigurationError if it can't be used."""
         self._file = file
+        self._version: Version | None
         self.current, self._version = file.load()
 
     async def run(self) -> None:
@@ -34,7 +35,7 @@ class KeyWatch:
         version = self._file.version()
         if version == self._version:
             return
-        self._version = version or (0, 0, 0)
+        self._version = version
         try:
             self.current, self._version = self._file.load()
         except ConfigurationError as error:

@@ -1,0 +1,47 @@
+"""How often a key may ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from fair_dispatcher.http import rates
+from fair_dispatcher.http.problems import Problem
+from fair_dispatcher.http.rates import Rates
+from tests.service.over_http.brokers import Place
+from tests.service.over_http.inside import EVERYTHING, problem, served
+
+
+def test_a_bucket_refills_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(rates, "monotonic", lambda: now)
+    limits = Rates(10.0, 2.0)
+    for _ in range(20):
+        limits.use(None)
+    with pytest.raises(Problem) as caught:
+        limits.use(None)
+    assert caught.value.retry_after == pytest.approx(0.1)
+    now += 0.1
+    limits.use(None)
+    now += 1000
+    limits.use(None, 50)  # more than there is: let through, and paid for afterwards
+    with pytest.raises(Problem) as caught:
+        limits.use(None)
+    assert caught.value.retry_after == pytest.approx(3.1)
+
+
+async def test_each_key_has_its_own(in_memory: Place) -> None:
+    settings = {"rate": 5.0, "burst_seconds": 1.0}
+    async with served(in_memory, settings) as api, api.with_key(*EVERYTHING) as busy:
+        for _ in range(5):
+            assert (await busy.get("/v1/customers")).status_code == 200
+        answer = await busy.get("/v1/customers")
+        assert (problem(answer), answer.status_code, answer.headers["retry-after"]) == (
+            "rate-limited",
+            429,
+            "1",
+        )
+        assert (await busy.get("/health/live")).status_code == 200
+        async with api.with_key(*EVERYTHING) as calm, api.with_key(*EVERYTHING, rate=1e6) as quick:
+            assert (await calm.get("/v1/customers")).status_code == 200
+            for _ in range(20):
+                assert (await quick.get("/v1/customers")).status_code == 200
