@@ -204,6 +204,8 @@ folder = Path(sys.argv[1])
 servers = []
 def start():
     servers.append(spawn(["sleep", "60"], {"PATH": "/usr/bin:/bin"}, folder, folder / "log"))
+    while Path(f"/proc/{servers[0].pid}/comm").read_text() != "sleep\\n":
+        pass
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
@@ -216,7 +218,7 @@ sys.stdin.read()
 async def test_a_server_dies_with_the_tests_and_not_with_a_thread_of_them(
     tmp_path: Path, deadline: Deadline
 ) -> None:
-    with tests_with_a_server(tmp_path) as tests:
+    with a_run_with_a_server(tmp_path) as tests:
         assert tests.stdout is not None
         server = Path("/proc", tests.stdout.readline().decode().strip(), "stat")
         assert not ended(server)
@@ -225,7 +227,7 @@ async def test_a_server_dies_with_the_tests_and_not_with_a_thread_of_them(
     await deadline.until(lambda: ended(server), "the end of the server")
 
 
-def tests_with_a_server(folder: Path) -> subprocess.Popen[bytes]:
+def a_run_with_a_server(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", _STARTS_A_SERVER, folder],
         cwd=Path(__file__).parents[2],
