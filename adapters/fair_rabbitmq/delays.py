@@ -20,7 +20,7 @@ from aiormq.abc import DeliveredMessage
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.journal.channels import Channels
-from fair_rabbitmq.journal.events import Delay, Delayed, Due
+from fair_rabbitmq.journal.events import Delay, Delayed, Due, Extended, Lease
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.journal.wire import Consumer, NotStored, Publisher, Unroutable, declare_queue
 from fair_rabbitmq.parcel import Parcel, UndecodableParcel, parcel_from_bytes, parcel_to_bytes
@@ -89,11 +89,18 @@ class Delays:
     async def delay(self, parcels: Sequence[Parcel], due_ms: int) -> None:
         """Count the messages as delayed, then store them; the caller acks the originals when this returns.
 
-        After an error (BrokerUnavailable) the caller keeps the originals and may call again.
+        After an error (BrokerUnavailable, or a cancelling) the caller still has the originals, they count
+        as leased, and it may call again.
         """
-        await self._journal.append(Delayed(tuple(Delay(one.id, one.customer, due_ms) for one in parcels)))
-        for start in range(0, len(parcels), _AT_ONCE):
-            await _all(self._store(parcel, due_ms) for parcel in parcels[start : start + _AT_ONCE])
+        try:
+            await self._journal.append(Delayed(tuple(Delay(one.id, one.customer, due_ms) for one in parcels)))
+            for start in range(0, len(parcels), _AT_ONCE):
+                await _all(self._store(parcel, due_ms) for parcel in parcels[start : start + _AT_ONCE])
+        except BaseException:
+            # Copies that were stored, or are yet to be, count for nothing by that.
+            leases = tuple(Lease(one.id, one.customer, due_ms) for one in parcels)
+            self._journal.append_soon(Extended(leases))
+            raise
 
     # Into a queue.
 

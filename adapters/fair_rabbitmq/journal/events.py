@@ -82,7 +82,8 @@ class HandedOver:
 class Extended:
     """Leased by the writer until then, no attempt more. Changes nothing for messages that aren't known.
 
-    Also tells anew what a dispatcher still holds that was wrongly thought to be gone.
+    Ends a delay whose message the same writer still has. Also tells anew what a dispatcher still holds
+    that was wrongly thought to be gone.
     """
 
     leases: tuple[Lease, ...]

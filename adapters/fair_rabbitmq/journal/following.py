@@ -61,7 +61,7 @@ class Assembly:
         parts, self.collector.parts = self.collector.parts, []
         try:
             self.replica = load(parts, self._new_replica)
-        except DecodeError:
+        except (DecodeError, ValueError):
             log.exception("the journal's snapshot can't be decoded; what it held is not known any more")
             self.replica = self._new_replica()
         for record in self._kept:

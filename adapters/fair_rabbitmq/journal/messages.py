@@ -24,7 +24,11 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One message. at: until when it is leased, when it is due, or since when it is ready, by its state."""
+    """One message.
+
+    owner: who leases it, or delayed it, if that one isn't gone; else empty. at: until when it is leased,
+    when it is due, or since when it is ready, by its state.
+    """
 
     customer: str
     state: State
@@ -88,12 +92,8 @@ class Messages:
         return list(self._of_customer.get(customer, ()))
 
     def of_owner(self, owner: str) -> list[str]:
-        """Tell what a dispatcher leases, purged ones included."""
+        """Tell what a dispatcher leases or has delayed, what was purged meanwhile included."""
         return list(self._of_owner.get(owner, ()))
-
-    def owners(self) -> Iterator[str]:
-        """Tell which dispatchers lease something."""
-        return iter(self._of_owner)
 
     def put(self, message_id: str, known: Known) -> None:
         """Note where a message is from now on."""

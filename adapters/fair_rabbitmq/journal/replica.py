@@ -202,7 +202,7 @@ class Replica:
                 continue
             known = self.messages.get(delay.id)
             attempts = 0 if known is None else known.attempts
-            self.messages.put(delay.id, Known(delay.customer, State.DELAYED, attempts, "", delay.due))
+            self.messages.put(delay.id, Known(delay.customer, State.DELAYED, attempts, writer, delay.due))
 
     def come_due(self, delays: Iterable[tuple[str, int]]) -> None:
         """Note that messages have waited for long enough."""
@@ -243,19 +243,25 @@ class Replica:
         """End all leases and claims of a dispatcher."""
         self.writers.lose(dispatcher)
         for message_id in self.messages.of_owner(dispatcher):
-            if self.state(message_id) is State.VOID:
+            known = self.messages.get(message_id)
+            if known is None or known.state is State.VOID:
                 self.messages.forget(message_id)
+            elif known.state is State.DELAYED:
+                self.messages.put(message_id, replace(known, owner=""))
             else:
                 self.messages.make_ready(message_id, self.time)
         for dead in [dead for dead in self.dead if dead.reviving == dispatcher]:
             self.dead.claim(dead, None)
 
     def _held(self, message_id: str, writer: str) -> Known | None:
-        """Find a message that is the writer's, or nobody's since the writer was thought to be gone."""
+        """Find a message that is the writer's, or nobody's since the writer was thought to be gone.
+
+        What it has delayed is its until it is due: storing the copy may have failed.
+        """
         known = self.messages.get(message_id)
-        if known is None or known.owner not in ("", writer) or known.state is State.DELAYED:
+        if known is None or known.owner not in ("", writer):
             return None
-        return known
+        return None if known.state is State.DELAYED and known.owner != writer else known
 
     def _may_leave(self, message_id: str, writer: str) -> bool:
         """Tell whether the writer may delay or bury a message; a purged one is forgotten instead."""

@@ -234,3 +234,33 @@ async def test_what_is_no_delayed_message_is_dropped(
         return queue.ids() == ["1"]
 
     await deadline.until(back, "the message behind it")
+
+
+async def test_what_could_not_be_delayed_is_leased_and_can_be_delayed_again(
+    open_journal: OpenJournal,
+    open_delays: OpenDelays,
+    queue: Queue,
+    deadline: Deadline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = await open_journal("x")
+    delays = await open_delays(journal)
+
+    async def fail(*args: object, **kwargs: object) -> None:
+        raise BrokerUnavailable("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delays._publisher, "publish", fail)
+        with pytest.raises(BrokerUnavailable):
+            await lease_and_delay(journal, delays, 300, "1", "2")
+    await journal.barrier()
+    assert journal.replica.counts("a") == Counts(leased=2)
+    await journal.append(e.Ended(("2",)))
+    due = now_ms() + 300
+    await delays.delay([Parcel("1", "a", b"")], due)
+
+    async def back() -> bool:
+        return queue.ids() == ["1"] and journal.replica.counts("a") == Counts()
+
+    await deadline.until(back, "the one that was delayed again")
+    assert queue.came[0][1] >= due

@@ -96,6 +96,24 @@ def test_a_delay_ends_when_it_is_due_and_no_other_one_does() -> None:
     assert r.state("1") is State.LEASED
 
 
+def test_who_failed_to_store_a_delayed_copy_still_has_the_message() -> None:
+    w, r = (writing := Writing()), writing.replica
+    w.lease("1", "2", "3")
+    w.write(e.Delayed(tuple(e.Delay(one, "a", 50) for one in "123")))
+    w.write(e.Extended((e.Lease("1", "a", 7),)))
+    assert (r.lease_owner("1"), r.attempts("1"), r.is_delayed("1", 50)) == ("d", 1, False)
+    w.write(e.Delayed((e.Delay("2", "a", 60),)))
+    assert r.is_delayed("2", 60)
+    w.write(e.Extended((e.Lease("2", "a", 7),)), e.Ended(("2", "3")), by="x")
+    assert r.is_delayed("2", 60), "another one has no say"
+    w.write(e.Ended(("3",)))
+    assert r.state("3") is State.UNKNOWN
+    w.write(e.Gone("d"), by="x")
+    assert r.counts(None) == Counts(delayed=1)
+    w.write(e.Extended((e.Lease("2", "a", 7),)))
+    assert r.is_delayed("2", 60), "its copy may have come out by now"
+
+
 def test_a_message_that_is_handed_over_waits_no_more() -> None:
     # Its consumer crashed between storing the delayed copy and acking the original.
     w, r = (writing := Writing()), writing.replica
