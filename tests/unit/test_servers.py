@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.servers.kafka_wire import metadata_level
 from tests.servers.products import PRODUCTS, Product
 from tests.servers.sources import Sources, help_text
 
+_ENDS_WITHIN_SECONDS = 0.3
 REDIS8 = PRODUCTS["redis8"]
 
 
@@ -221,6 +223,7 @@ async def test_a_server_dies_with_the_tests_and_not_with_a_thread_of_them(
     with a_run_with_a_server(tmp_path) as tests:
         assert tests.stdout is not None
         server = Path("/proc", tests.stdout.readline().decode().strip(), "stat")
+        await asyncio.sleep(_ENDS_WITHIN_SECONDS)
         assert not ended(server)
         tests.kill()
         tests.wait(10)
