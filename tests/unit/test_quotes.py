@@ -25,7 +25,7 @@ def test_a_number_is_found_by_the_names_on_its_way(tmp_path: Path, monkeypatch: 
     figures = [{"label": "publish", "median": 1234.5}, {"label": "consume", "median": 0.5}]
     recorded = {"results": [{"scenario": "fast", "figures": figures}], "plain": {"deep": 3}}
     (tmp_path / "r.json").write_text(json.dumps(recorded))
-    text = "1<!-- r.json: fast > publish --> 0.4<!-- r.json: fast > consume --> 9<!-- r.json: plain > deep -->"
+    text = "0<!-- r.json: fast > publish --> 0.4<!-- r.json: fast > consume -->9<!-- r.json: plain > deep -->"
     assert [quote.today() for quote in quotes_in(text)] == ["1,234", "0.5", "3"]
     assert refreshed(text).startswith("1,234<!-- r.json: fast > publish --> 0.5<!--")
 
