@@ -163,6 +163,20 @@ def test_a_lease_ends_at_its_time_and_not_before() -> None:
     assert driver.settle(Verb.RELEASE, [again]) == [again.receipt]
 
 
+@pytest.mark.parametrize("verb", list(Verb))
+def test_the_receipt_of_an_ended_lease_is_void_for_the_same_dispatcher_too(verb: Verb) -> None:
+    driver = Driver().begin()
+    driver.publish("a")
+    (old,) = driver.receive(lease_ms=100)
+    driver.pass_time(100)
+    (new,) = driver.receive()
+    assert driver.settle(verb, [old]) == [old.receipt]
+    assert driver.do(c.Extend, held_of([old.receipt]), 1) == o.Extended(driver.now_ms + 1, (old.receipt,))
+    assert driver.do(c.Undecodable, held_of([old.receipt])) == o.Settled((old.receipt,))
+    driver.pass_time(1)
+    assert driver.ack([new]) == []
+
+
 def test_time_never_goes_back() -> None:
     driver = Driver().begin()
     driver.pass_time(1000)
@@ -205,6 +219,16 @@ def test_customers_share_by_weight_and_cost() -> None:
     driver.publish("c", 10, cost=2)
     order = "".join(message.customer for message in driver.receive(14))
     assert order == "aabbbbc" * 2
+
+
+def test_a_purged_customer_keeps_its_place_but_no_credit() -> None:
+    driver = Driver().begin(quantum=3)
+    for customer in "ab":
+        driver.publish(customer, 6)
+    assert [message.customer for message in driver.receive(1)] == ["a"]
+    driver.do(c.Purge, "a")
+    driver.publish("a", 6)
+    assert "".join(message.customer for message in driver.receive(7)) == "aaabbba"
 
 
 def test_a_paused_customer_waits_and_blocks_nobody() -> None:
