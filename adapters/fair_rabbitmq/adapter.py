@@ -72,7 +72,7 @@ class RabbitMQAdapter(BrokerAdapter):
     capabilities: ClassVar[Capabilities] = Capabilities(
         fairness_scope="consumer",
         lease_enforced_by="client",
-        attempts="at_least",
+        attempts="exact",
         backlog="approximate",
         dedup="publisher",
         policies=frozenset({"weight", "paused"}),
@@ -87,7 +87,9 @@ class RabbitMQAdapter(BrokerAdapter):
 
     def __init__(self, settings: RabbitMQSettings, client: Any = None) -> None:
         if client is not None:
-            raise ConfigurationError("client isn't taken by this adapter: it makes connections of its own from url")
+            raise ConfigurationError(
+                "client isn't taken by this adapter: it makes connections of its own from url"
+            )
         if settings.url is None:
             raise ConfigurationError("RABBITMQ_URL is not set: amqp://[user:password@]host:port/vhost")
         self._settings = settings
@@ -161,7 +163,9 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     assert settings.url is not None
     topology = Topology(settings.namespace, settings.queue_type, settings.hashed_queues)
     url, timeout = settings.url.get_secret_value(), settings.timeout_seconds
-    connections = Connections(url, f"fair-dispatcher {settings.namespace}", timeout, settings.heartbeat_seconds)
+    connections = Connections(
+        url, f"fair-dispatcher {settings.namespace}", timeout, settings.heartbeat_seconds
+    )
     journal = Journal(connections, topology.journal, dispatcher=name, timeout_seconds=timeout)
     line = Line(connections.publisher, confirms=False)
     registry = Registry(topology, journal, line)
@@ -192,19 +196,22 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         receiver.news.tell()
 
     consumers = Consumers(
-        connections.consumer, Line(connections.consumer, confirms=False), settings.max_buffered, on_arrival, on_lost
+        connections.consumer,
+        Line(connections.consumer, confirms=False),
+        settings.max_buffered,
+        on_arrival,
+        on_lost,
     )
     scheduler = Scheduler(journal, topology, consumers, settings.quantum)
     settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)
     receiver = Receiver(
         settings, journal, scheduler, leases, settler, dead_letters, peers, Receipts(name), ended
     )
-    customers = Customers(
-        journal, topology, line, consumers, scheduler, receiver, settler, leases, peers
-    )
+    customers = Customers(journal, topology, line, consumers, scheduler, receiver, settler, leases, peers)
 
     def stays_here() -> bool:
-        return receiver.is_wanted or (receiver.is_lingering and len(journal.replica.writers.live()) <= 1)
+        alone = len(journal.replica.writers.live()) <= 1
+        return alone and (receiver.is_wanted or receiver.is_lingering)
 
     scheduler.stays_here = stays_here
 
@@ -221,7 +228,17 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
 
     journal.listen(on_event, scheduler.look_anew)
     return _Parts(
-        receiver, settler, publisher, peers, delays, dead_letters, consumers, journal, connections, customers, registry
+        receiver,
+        settler,
+        publisher,
+        peers,
+        delays,
+        dead_letters,
+        consumers,
+        journal,
+        connections,
+        customers,
+        registry,
     )
 
 

@@ -12,6 +12,7 @@ from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.session import Session
 
 _REMEMBERED = 50_000
+_ORPHANS = 10_000
 
 
 class Recent:
@@ -62,6 +63,7 @@ class Leases:
         self._leases: dict[str, Lease] = {}
         self._ids: dict[str, Lease] = {}
         self._ends: list[tuple[float, str]] = []
+        self._orphans: OrderedDict[str, Lease] = OrderedDict()
         self.finished = Recent()
 
     def __len__(self) -> int:
@@ -84,7 +86,7 @@ class Leases:
         """Return a lease that may still be settled; one whose session is lost is lost with it."""
         lease = self._leases.get(receipt)
         if lease is not None and not lease.arrival.session.holds(lease.arrival):
-            self.drop([lease])
+            self.lose(lease.arrival.session)
             return None
         return lease
 
@@ -102,6 +104,23 @@ class Leases:
     def of_session(self, session: Session) -> list[Lease]:
         """Return the leases of what came over a session."""
         return [lease for lease in self._leases.values() if lease.arrival.session is session]
+
+    def lose(self, session: Session) -> None:
+        """End the leases of a session that is lost; for an ack they are remembered for a while."""
+        for lease in self.of_session(session):
+            self.drop([lease])
+            self._orphans[lease.receipt] = lease
+        while len(self._orphans) > _ORPHANS:
+            self._orphans.popitem(last=False)
+
+    def orphan(self, receipt: str) -> Lease | None:
+        """Return a lease that ended with its session."""
+        return self._orphans.get(receipt)
+
+    def adopt(self, lease: Lease) -> None:
+        """Forget a lease that ended with its session, since its message is finished."""
+        self._orphans.pop(lease.receipt, None)
+        self.finished.add(lease.receipt)
 
     def of_customer(self, customer: str) -> list[Lease]:
         """Return the leases of a customer's messages."""

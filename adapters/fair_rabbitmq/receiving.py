@@ -243,9 +243,7 @@ class Receiver:
 
     def _sort(
         self, arrivals: Sequence[Arrival]
-    ) -> tuple[
-        list[tuple[Arrival, Message, int]], list[Arrival], list[tuple[Arrival, Burial]]
-    ]:
+    ) -> tuple[list[tuple[Arrival, Message, int]], list[Arrival], list[tuple[Arrival, Burial]]]:
         replica = self._journal.replica
         chosen: list[tuple[Arrival, Message, int]] = []
         left_over: list[Arrival] = []

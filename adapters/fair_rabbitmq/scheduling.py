@@ -11,9 +11,12 @@ from broker_core.model import CustomerPolicy
 from fair_rabbitmq.buffers import Arrival, Source
 from fair_rabbitmq.consuming import Consumers, share
 from fair_rabbitmq.journal.stream import Journal
+from fair_rabbitmq.leases import Recent
 from fair_rabbitmq.records import place_of
 from fair_rabbitmq.session import by_session
 from fair_rabbitmq.topology import Topology
+
+_SWEPT = 100
 
 
 class Scheduler:
@@ -134,7 +137,7 @@ class Scheduler:
         return not self._topology.hashed_queues and self._is_paused(owner)
 
     async def _consume_changed(self, wanted: int) -> None:
-        consumers, topology = self._consumers, self._topology
+        consumers = self._consumers
         known = {one.name: one for one in self._journal.replica.customers()}
         ended: list[Source] = []
         for owner, source in list(consumers.sources.items()):
@@ -150,11 +153,8 @@ class Scheduler:
         for owner, one in known.items():
             if self._skips(owner):
                 continue
-            source = consumers.sources.get(owner)
-            if source is None:
-                source = Source(owner, one.oldest, topology.queue(owner, one.oldest))
-                consumers.sources[owner] = source
-            if source.tag is None:
+            source = self._source(owner)
+            if source is not None and source.tag is None:
                 fresh.append(source)
         if fresh:
             need = share(wanted, len(fresh))
@@ -180,8 +180,8 @@ class Scheduler:
     async def make_ready(self, arrivals: Sequence[Arrival]) -> None:
         """Make messages ready that were handed over, at their old places.
 
-        While somebody receives here, or nobody is anywhere else, they stay here; else they go back into
-        their queue, together with what came after them.
+        While this dispatcher is alone and receives they stay here; else they go back into their queue,
+        together with what came after them, for whoever waits.
         """
         consumed = [one for one in arrivals if one.source.tag is not None and one.session.holds(one)]
         if self.stays_here():
@@ -199,6 +199,37 @@ class Scheduler:
                 if session.alive:
                     raise
                 # The end of the session has given them back.
+
+    async def sweep(self, customers: Iterable[str], finished: Recent) -> None:
+        """Remove from the front of these customers' queues what is finished already."""
+        consumers = self._consumers
+        async with self.turn:
+            await consumers.open()
+            wanted = []
+            for owner in {self._topology.owner_of(customer) for customer in customers}:
+                source = self._source(owner)
+                if source is not None:
+                    wanted.append(source)
+            await consumers.begin([(source, _SWEPT) for source in wanted if source.tag is None])
+            for customer in customers:
+                arrivals = consumers.clear(customer)
+                left_over = [one for one in arrivals if one.redelivered and one.id in finished]
+                consumers.put_back([one for one in arrivals if not (one.redelivered and one.id in finished)])
+                for session, theirs in by_session(left_over).items():
+                    await session.ack(theirs)
+            if not self.stays_here():
+                self._stale = True
+                await consumers.end(wanted)
+
+    def _source(self, owner: str) -> Source | None:
+        known = self._journal.replica.customer(owner)
+        if known is None:
+            return None
+        source = self._consumers.sources.get(owner)
+        if source is None:
+            source = Source(owner, known.oldest, self._topology.queue(owner, known.oldest))
+            self._consumers.sources[owner] = source
+        return source
 
     def forfeit(self, customers: Iterable[str]) -> None:
         """Drop the credit of customers whose messages were taken away."""

@@ -59,9 +59,7 @@ class Session:
             sync,
         )
 
-    async def _end(
-        self, arrivals: Iterable[Arrival], make: Callable[[int, bool], Frame], sync: bool
-    ) -> None:
+    async def _end(self, arrivals: Iterable[Arrival], make: Callable[[int, bool], Frame], sync: bool) -> None:
         frames = self._frames(arrivals, make)
         if not frames:
             return
@@ -79,7 +77,9 @@ class Session:
 
     def _frames(self, arrivals: Iterable[Arrival], make: Callable[[int, bool], Frame]) -> list[Frame]:
         if not self.alive:
-            raise BrokerUnavailable("the connection over which the messages came is lost") from ConnectionError()
+            raise BrokerUnavailable(
+                "the connection over which the messages came is lost"
+            ) from ConnectionError()
         tags = sorted(arrival.tag for arrival in arrivals if arrival.tag in self._unacked)
         for tag in tags:
             arrival = self._unacked.pop(tag)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from broker_core.adapter import Settlement, Verb
-from broker_core.errors import BrokerUnavailable, DispatcherError
+from broker_core.errors import DispatcherError
 from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
@@ -85,13 +85,21 @@ class Settler:
 
     async def _settle_own(self, claims: Sequence[Claim], settlement: Settlement) -> list[str]:
         leases: list[Lease] = []
+        orphans: list[Lease] = []
         lost: list[str] = []
         for claim in claims:
             lease = self._leases.get(claim.receipt)
+            orphan = self._leases.orphan(claim.receipt)
             if lease is not None:
                 leases.append(lease)
-            elif settlement.verb is not Verb.ACK or not self._is_finished(claim):
+            elif settlement.verb is not Verb.ACK:
                 lost.append(claim.receipt)
+            elif orphan is not None:
+                orphans.append(orphan)
+            elif not self._is_finished(claim):
+                lost.append(claim.receipt)
+        if orphans:
+            lost += await self._ack_orphans(orphans)
         if leases:
             self._leases.drop(leases)
             task: asyncio.Task[None] = asyncio.create_task(
@@ -100,6 +108,29 @@ class Settler:
             self._own(task)
             await asyncio.shield(task)
         return lost
+
+    async def _ack_orphans(self, orphans: Sequence[Lease]) -> list[str]:
+        """Finish messages whose session was lost, unless they went on to somebody meanwhile.
+
+        The broker has them in their queues again; whoever gets one finds in the journal that it is finished.
+        """
+        await self._journal.barrier()
+        replica = self._journal.replica
+        mine = [
+            lease
+            for lease in orphans
+            if replica.attempts(lease.id) == lease.attempt
+            and replica.lease_owner(lease.id) in (None, self._journal.dispatcher)
+            and self._leases.of_id(lease.id) is None
+        ]
+        if mine:
+            await self._journal.append(Ended(tuple(lease.id for lease in mine)))
+            for lease in mine:
+                self._leases.adopt(lease)
+                self._ended.add(lease.id)
+            await self._scheduler.sweep({lease.customer for lease in mine}, self._ended)
+        kept = set(map(id, mine))
+        return [one.receipt for one in orphans if id(one) not in kept]
 
     def _is_finished(self, claim: Claim) -> bool:
         return claim.receipt in self._leases.finished or claim.id in self._ended
@@ -280,7 +311,7 @@ class Settler:
 
     def lose(self, session: Session) -> None:
         """Note that all that came over a session is lost; the broker has given it back."""
-        self._leases.drop(self._leases.of_session(session))
+        self._leases.lose(session)
 
     async def close(self) -> None:
         """End what is under way. Idempotent, quick."""

@@ -41,7 +41,7 @@ class TestAttempts:
         await dispatcher.nack(await one(dispatcher, deadline), delay=60, reason="late")
         await assert_backlog(dispatcher, dead=1)
 
-    @requires("lease_enforced_by", "attempts")
+    @requires("attempts")
     async def test_d1_nack_and_expiry_are_counted_together(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pytest
 
@@ -87,6 +87,27 @@ class TestConnectionLoss:
         await consumer.ack(received)
         await assert_backlog(other)
 
+    async def test_i2_the_owner_may_be_gone_when_no_reply_comes(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """A receive whose reply doesn't come is cut, cancelled and closed: its messages wait for no lease."""
+        proxy = await harness.proxy()
+        other = await harness.open(namespace)
+        consumer = await harness.open(namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS)
+        await other.publish(messages("a", 3))
+        sent = proxy.bytes_passed["to_broker"]
+        proxy.swallow("to_client")
+        receiving = asyncio.ensure_future(consumer.receive(3))
+        await deadline.until(lambda: proxy.bytes_passed["to_broker"] > sent, "a request to the broker")
+        await proxy.accept()
+        proxy.cut()
+        receiving.cancel()
+        await asyncio.wait([receiving])
+        await consumer.close()
+        again = await collect(other, 3, deadline)
+        assert {delivery.attempt for delivery in again} == {1}
+
+    @requires("lease_enforced_by")
     async def test_i2_the_owner_may_be_gone_when_its_reply_breaks_off(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -110,6 +131,39 @@ class TestConnectionLoss:
         again = await collect(other, 3, deadline)
         assert {delivery.attempt for delivery in again} == {1}
 
+    async def test_i2_a_verb_that_gets_no_answer_takes_effect_once(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """nack, release, dead_letter while no answer comes, then repeated: the message is in one state."""
+        proxy = await harness.proxy()
+        other = await harness.open(namespace)
+        consumer = await harness.open(namespace, proxy=proxy, lease_seconds=LONG_LEASE_SECONDS)
+        verbs: Sequence[Callable[[Delivery], Awaitable[None]]] = (
+            consumer.release,
+            lambda held: consumer.nack(held, delay=60),
+            consumer.dead_letter,
+        )
+        for number, verb in enumerate(verbs):
+            customer = f"c{number}"
+            await other.publish(messages(customer, 1))
+            held = await one(consumer, deadline)
+            proxy.swallow("to_client")
+            error = await error_of(verb(held))
+            assert error is None or (isinstance(error, BrokerUnavailable) and error.retryable)
+            await proxy.accept()
+            proxy.cut()
+            await settle_stubbornly(lambda verb=verb, held=held: verb(held), deadline)  # type: ignore[misc]
+
+            async def in_one_state(customer: str = customer) -> bool:
+                states = await again_and_again(lambda: other.backlog(customer), deadline)
+                return (states.ready, states.leased, states.delayed, states.dead).count(0) == 3
+
+            await deadline.until(in_one_state, "a message in one state")
+            await again_and_again(lambda customer=customer: other.purge(customer), deadline)  # type: ignore[misc]
+            await other.purge_dead_letters(customer)
+        await assert_backlog(other)
+
+    @requires("lease_enforced_by")
     async def test_i2_a_verb_whose_reply_was_lost_took_effect_once(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

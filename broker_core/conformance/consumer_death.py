@@ -136,6 +136,20 @@ class TestConsumerDeath:
         assert [delivery.id for delivery in again] == [ids[0], *ids[2:]]
         assert {delivery.attempt for delivery in again} == {1}
 
+    async def test_c6_closing_without_release_loses_nothing(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """What a dispatcher held that was closed with release=False comes to another by itself."""
+        closing = await harness.open(namespace, lease_seconds=0.5)
+        ids = await closing.publish(messages("a", 3))
+        held = await collect(closing, 2, deadline)
+        await closing.close(release=False)
+        other = await harness.open(namespace, lease_seconds=60)
+        again = await collect(other, 3, deadline)
+        assert sorted(delivery.id for delivery in again) == sorted(ids)
+        assert {delivery.attempt for delivery in again if delivery.id in {one.id for one in held}} == {2}
+
+    @requires("lease_enforced_by")
     async def test_c6_closing_without_release_keeps_the_leases(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

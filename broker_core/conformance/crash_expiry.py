@@ -21,7 +21,6 @@ from broker_core.conformance.consuming import (
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.recorder import Recorder
-from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
 from broker_core.errors import LeaseLost
 
@@ -29,7 +28,6 @@ from broker_core.errors import LeaseLost
 class TestCrashAndExpiry:
     """Leases that end without their owner."""
 
-    @requires("lease_enforced_by")
     async def test_c1_an_expired_lease_goes_to_another(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -70,7 +68,6 @@ class TestCrashAndExpiry:
         await worker.ack(held)
         await assert_backlog(worker)
 
-    @requires("lease_enforced_by")
     async def test_c3_extend_sets_the_end_that_was_asked_for(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -88,7 +85,6 @@ class TestCrashAndExpiry:
         await assert_nothing(dispatcher, seconds=0.3)
         await dispatcher.ack([held[0], held[3]])
 
-    @requires("lease_enforced_by")
     async def test_c4_extending_a_lost_lease_fails(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
@@ -49,10 +49,15 @@ async def unequal_backlogs(harness: Harness, namespace: str, dispatcher: FairDis
     return least
 
 
-def assert_fair(order: Sequence[Served], quantum: int, weights: Mapping[str, int] | None = None) -> None:
-    """Fail unless an order that is known exactly keeps the bound and, in windows of 1,000, the index."""
-    assert_bounded([[one] for one in order], quantum, weights)
-    worst = worst_jain_index(order, WINDOW, weights)
+def assert_fair(order: Sequence[Served], quantum: int, schedulers: int = 1) -> None:
+    """Fail unless an order that is known exactly keeps the bound and, in windows of 1,000, the index.
+
+    The index is for one scheduler; several add up their bounds.
+    """
+    assert_bounded([[one] for one in order], quantum, schedulers=schedulers)
+    if schedulers > 1:
+        return
+    worst = worst_jain_index(order, WINDOW)
     assert worst >= JAIN, f"Jain's index is {worst:.6f} in the worst window of {WINDOW} hand-overs"
 
 
@@ -68,7 +73,8 @@ class TestFairnessBound:
         least = await unequal_backlogs(harness, namespace, dispatchers[0], size)
         recorder = Recorder()
         await drain(dispatchers, recorder, deadline, max_messages=10, count=10 * least)
-        assert_fair(served(recorder.deliveries), dispatchers[0].settings.quantum)
+        schedulers = harness.schedulers(consumers)
+        assert_fair(served(recorder.deliveries), dispatchers[0].settings.quantum, schedulers)
 
     @requires("fairness_scope")
     async def test_f3_consumers_at_the_same_time_share_one_schedule(
@@ -99,7 +105,7 @@ class TestFairnessBound:
         recorder = Recorder()
         await drain(dispatchers, recorder, deadline, max_messages=max_messages)
         assert len(recorder) == 5 * count
-        assert_fair(served(recorder.deliveries), 10)
+        assert_fair(served(recorder.deliveries), 10, harness.schedulers(3))
 
     @requires("weight")
     @pytest.mark.parametrize("seed", range(4))
@@ -125,8 +131,25 @@ class TestFairnessBound:
             if len(recorder) == 6 * count:
                 break
         assert len(recorder) == 6 * count, "a receive was empty while messages were ready"
-        assert_bounded(one_by_one(recorder.deliveries), quantum, weights)
+        assert_bounded(one_by_one(recorder.deliveries), quantum, weights, harness.schedulers(3))
 
+    async def test_f12_fairness_outlives_a_pause(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Receives between which the dispatcher does something else follow one schedule."""
+        dispatcher = await harness.open(namespace)
+        names = harness.customers(namespace, 5)
+        await publish_all(dispatcher, [m for name in names for m in messages(name, 100)])
+        recorder = Recorder()
+        while len(recorder) < 500:
+            deadline.check("an end of the messages")
+            deliveries = await dispatcher.receive(37)
+            recorder.record(deliveries)
+            await dispatcher.ack(deliveries)
+            await dispatcher.backlog()
+        assert_bounded(one_by_one(recorder.deliveries), dispatcher.settings.quantum)
+
+    @requires("fairness_scope")
     async def test_f12_fairness_outlives_the_dispatchers(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

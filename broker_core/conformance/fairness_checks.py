@@ -32,12 +32,16 @@ def one_by_one(deliveries: Iterable[Delivery]) -> list[list[Served]]:
 
 
 def assert_bounded(
-    batches: Sequence[Sequence[Served]], quantum: int, weights: Mapping[str, int] | None = None
+    batches: Sequence[Sequence[Served]],
+    quantum: int,
+    weights: Mapping[str, int] | None = None,
+    schedulers: int = 1,
 ) -> None:
     """Fail unless |Sᵢ/wᵢ − Sⱼ/wⱼ| ≤ q + Cᵢ/wᵢ + Cⱼ/wⱼ for every pair over every window of batches.
 
     All customers must have been ready from the first batch on; a customer counts as ready until its last
     hand-over, and a pair is looked at while both are. Compared in whole numbers, multiplied by the weights.
+    schedulers: how many of them, each with that bound, have made the order together.
     """
     weight = Counter(weights or {})
     left = Counter(one.customer for batch in batches for one in batch)
@@ -50,7 +54,7 @@ def assert_bounded(
         drift.take(batch)
     for (first, second), (low, high) in drift.extremes.items():
         w1, w2 = weight[first], weight[second]
-        bound = quantum * w1 * w2 + largest[first] * w2 + largest[second] * w1
+        bound = schedulers * (quantum * w1 * w2 + largest[first] * w2 + largest[second] * w1)
         assert high - low <= bound, (
             f"{first!r} (weight {w1}) and {second!r} (weight {w2}) drift apart by "
             f"{(high - low) / (w1 * w2):g} cost units over weight in some window; "

@@ -9,7 +9,6 @@ import pytest
 from broker_core.conformance.consuming import assert_backlog, assert_nothing, collect, error_of, messages, one
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.polling import Deadline
-from broker_core.conformance.requirements import requires
 from broker_core.dispatcher import FairDispatcher
 from broker_core.errors import InvalidArgument, LeaseLost
 from broker_core.model import Delivery
@@ -51,7 +50,6 @@ class TestFencing:
         await dispatcher.ack([purged, acked])
         await assert_backlog(dispatcher)
 
-    @requires("lease_enforced_by")
     async def test_b5_ack_after_another_finished_it_succeeds(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
@@ -95,7 +93,6 @@ class TestFencing:
             assert await dispatcher.backlog(settled) == before
             await dispatcher.purge(settled)
 
-    @requires("lease_enforced_by")
     @pytest.mark.parametrize("consumers", ["two", "same"])
     async def test_b9_the_old_owner_is_fenced(
         self, harness: Harness, namespace: str, deadline: Deadline, consumers: str
@@ -118,7 +115,6 @@ class TestFencing:
         await new.ack([owned[0], owned[2]])
         await assert_backlog(new, "a", delayed=1)
 
-    @requires("lease_enforced_by")
     async def test_b9_attempt_numbers_are_no_fence(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

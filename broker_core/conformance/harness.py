@@ -124,6 +124,10 @@ class Harness(ABC):
 
     # What follows is for the tests.
 
+    def schedulers(self, dispatchers: int) -> int:
+        """Tell how many schedules so many dispatchers follow: one together, or each its own."""
+        return 1 if self.capabilities.fairness_scope == "namespace" else dispatchers
+
     def namespace(self) -> str:
         """Return a name that no other test uses."""
         return f"t{os.getpid()}-{next(_namespaces)}-{os.urandom(3).hex()}"
