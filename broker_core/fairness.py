@@ -10,7 +10,7 @@ Time is virtual: it is the number of the round, and it passes only while somebod
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Iterable
 
 HeadCost = Callable[[str], int | None]
 
@@ -39,6 +39,10 @@ class DeficitRoundRobin:
 
     def __len__(self) -> int:
         return len(self._ring)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the customers in the order in which they will be visited, if nothing changes."""
+        return iter(self._ring)
 
     def join(self, customer: str) -> None:
         """Put the customer at the tail, without credit; no effect if it is in already."""

@@ -1,4 +1,4 @@
-"""Cleans up: deletes records of messages that are gone, keeps the ledger short. One dispatcher at a time does."""
+"""Cleans up: deletes records of messages that are gone, keeps the ledger short. One dispatcher does it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.clock import LedgerClock
 from fair_kafka.ledger.commands import Clean, Janitor, Tick, Topic
-from fair_kafka.ledger.outcomes import Cleaned, JanitorIs
+from fair_kafka.ledger.outcomes import Cleaned, Done, JanitorIs
 from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Place
 from fair_kafka.relocating import Relocator
 from fair_kafka.replica import Replica
@@ -73,7 +73,7 @@ class Cleaner:
         """Do what there is to do now, unless it is another dispatcher's role."""
         now = asyncio.get_running_loop().time()
         if now - self._session.last_said > KEEP_ALIVE_SECONDS:
-            await self._session.run(Tick)
+            await self._session.run(Tick, Done)
         ledger = self._replica.ledger
         chosen = self._relocator.chosen()
         sweeps = now >= self._next_sweep and self._swept_at != self._replica.position
@@ -101,8 +101,7 @@ class Cleaner:
             self._swept_at = -1  # the one before may have been stopped in the middle
         elif left_ms > RENEW_MS:
             return True
-        outcome = await self._session.run(lambda s, n: Janitor(s, n, ROLE_MS))
-        assert isinstance(outcome, JanitorIs), outcome
+        outcome = await self._session.run(lambda s, n: Janitor(s, n, ROLE_MS), JanitorIs)
         return outcome.session == self._session.number
 
     async def _release(self, wanted: dict[tuple[int, int], int], *, orphans: bool = False) -> None:
@@ -113,8 +112,9 @@ class Cleaner:
         released: dict[Place, int] = {}
 
         async def release(topic: int, partition: int, up_to: int) -> None:
-            outcome = await self._session.run(lambda s, n: Clean(s, n, topic, partition, up_to, orphans))
-            assert isinstance(outcome, Cleaned), outcome
+            outcome = await self._session.run(
+                lambda s, n: Clean(s, n, topic, partition, up_to, orphans), Cleaned
+            )
             released[self._topics[Topic(topic)], partition] = outcome.released
 
         # All at once, so that they share a record of the ledger.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
+from aiokafka.protocol.metadata import MetadataRequest
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.connection import (
@@ -129,9 +129,8 @@ class Cluster:
         """Send a request to the controller, or to a broker that passes it on."""
         if self._stale:
             await self.refresh()
-        known = self._controller if self._controller in self._brokers else next(iter(self._brokers))
-        assert known is not None
-        return await self.call_broker(Lane.CONTROL, known, request)
+        known = self._brokers.keys() & {self._controller} or self._brokers.keys()
+        return await self.call_broker(Lane.CONTROL, next(iter(known)), request)
 
     async def ensure_fresh(self) -> None:
         """Look up the responsibilities if something hinted that they changed."""

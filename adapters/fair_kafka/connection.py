@@ -1,17 +1,17 @@
-"""One connection to one broker for one purpose: each request is sent at most once, and errors tell whether."""
+"""One connection to one broker for one purpose: a request is sent at most once, and errors tell whether."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any, Protocol
+from typing import Any
 
-from aiokafka.conn import (  # type: ignore[import-untyped]
+from aiokafka.conn import (
     AIOKafkaConnection,
     CloseReason,
     collect_hosts,
 )
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError
 
 from broker_core.errors import ConfigurationError
 from fair_kafka.errors import NotSent, answer_lost, not_sent
@@ -22,12 +22,6 @@ Response = Any
 Address = tuple[str, int]
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
-
-
-class Connector(Protocol):
-    """Makes connections."""
-
-    async def __call__(self, address: Address) -> AIOKafkaConnection: ...
 
 
 def addresses_of(servers: str) -> list[Address]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from aiokafka import errors  # type: ignore[import-untyped]
+from aiokafka import errors
 
 from broker_core.errors import BrokerUnavailable
 

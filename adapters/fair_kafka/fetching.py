@@ -1,10 +1,10 @@
-"""Payloads by reference: read from exactly the partitions and offsets that are needed, many in one request."""
+"""Payloads by reference: read from exactly the partitions and offsets that are needed, many at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from broker_core.errors import BrokerUnavailable
@@ -17,6 +17,7 @@ from fair_kafka.topics import TopicNames
 FEWEST_BYTES, MOST_BYTES = 16 << 10, 1 << 20
 MOST_BYTES_PER_REQUEST = 16 << 20
 ATTEMPTS, PAUSE_SECONDS = 3, 0.1
+MANY_PARTITIONS = 20
 # What an entry of the cache costs beside its bytes.
 ENTRY_BYTES = 300
 
@@ -28,6 +29,9 @@ class PayloadCache:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._payloads: OrderedDict[Ref, bytes] = OrderedDict()
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._payloads
 
     def take(self, ref: Ref) -> bytes | None:
         """Remove and return a payload, None if it isn't here."""
@@ -69,8 +73,14 @@ class Fetcher:
         self._numbers = {name: int(topic) for topic, name in self._topics.items()}
         self._cache = PayloadCache(cache_bytes)
 
-    async def fetch(self, refs: Iterable[Ref]) -> Payloads:
-        """Return the payloads of all refs, from memory or from the brokers, which are asked again a few times."""
+    async def fetch(
+        self, refs: Iterable[Ref], upcoming: Callable[[int], Iterable[Ref]] = lambda _: ()
+    ) -> Payloads:
+        """Return the payloads of all refs, from memory or from the brokers, which are asked a few times.
+
+        upcoming: names so many refs that are likely to be wanted next. Where many partitions are asked for
+        a little each, those are fetched in the same request.
+        """
         payloads = Payloads()
         missing: dict[Place, set[int]] = {}
         for ref in refs:
@@ -80,9 +90,11 @@ class Fetcher:
             else:
                 missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
         sizes = dict.fromkeys(missing, FEWEST_BYTES)
+        ahead = self._ahead(upcoming(len(missing))) if len(missing) >= MANY_PARTITIONS else {}
         failures = 0
         while missing:
-            failure = await self._fetch_some(missing, sizes, payloads)
+            failure = await self._fetch_some(missing, sizes, ahead, payloads)
+            ahead = {}
             if failure is not None:
                 failures += 1
                 if failures == ATTEMPTS or not failure.retryable:
@@ -90,14 +102,30 @@ class Fetcher:
                 await asyncio.sleep(PAUSE_SECONDS)
         return payloads
 
+    def _ahead(self, refs: Iterable[Ref]) -> dict[Place, tuple[int, int]]:
+        return {
+            (self._topics[Topic(ref.topic)], ref.partition): (ref.offset, FEWEST_BYTES)
+            for ref in refs
+            if ref not in self._cache
+        }
+
     async def _fetch_some(
-        self, missing: dict[Place, set[int]], sizes: dict[Place, int], payloads: Payloads
+        self,
+        missing: dict[Place, set[int]],
+        sizes: dict[Place, int],
+        ahead: dict[Place, tuple[int, int]],
+        payloads: Payloads,
     ) -> BrokerUnavailable | None:
         wanted = {place: (min(offsets), sizes[place]) for place, offsets in missing.items()}
+        wanted = {**wanted, **{place: at for place, at in ahead.items() if place not in wanted}}
         answers = await self._partitions.fetch(Lane.FETCH, wanted, most_bytes=MOST_BYTES_PER_REQUEST)
         failure: BrokerUnavailable | None = None
         for place, answer in answers.items():
-            offsets = missing[place]
+            offsets = missing.get(place)
+            if offsets is None:
+                if not isinstance(answer, BrokerUnavailable):
+                    self._take_in(place, answer.data, set(), payloads)
+                continue
             if isinstance(answer, BrokerUnavailable):
                 failure = answer
             elif answer.out_of_range or (not answer.data and min(offsets) >= answer.end):
@@ -113,7 +141,7 @@ class Fetcher:
         return failure
 
     def _take_in(self, place: Place, data: bytes, offsets: set[int], payloads: Payloads) -> bool:
-        """Sort records into those that are wanted and those that may be wanted; tell whether there were any."""
+        """Sort records into those that are wanted and others that may be; tell whether there were any."""
         topic, partition = self._numbers[place[0]], place[1]
         reached = 0
         for after, records in read_batches(data):

@@ -55,7 +55,8 @@ class Ticket:
 class Appended(Protocol):
     """Gets to know what was appended, where and when."""
 
-    def __call__(self, stored: Stored, commands: Sequence[Command], size_bytes: int, /) -> None: ...
+    def __call__(self, stored: Stored, commands: Sequence[Command], size_bytes: int, /) -> None:
+        """Take it in."""
 
 
 class Log:

@@ -12,6 +12,7 @@ from fair_kafka.dead_letters import DeadLetters
 from fair_kafka.fetching import Fetcher
 from fair_kafka.following import Follower
 from fair_kafka.ledger.commands import Command, Open, PartitionsAdded, Tick
+from fair_kafka.ledger.outcomes import Done
 from fair_kafka.log import Log
 from fair_kafka.partitions import Partitions, Stored
 from fair_kafka.patience import patiently
@@ -26,6 +27,7 @@ from fair_kafka.settling import Settler
 from fair_kafka.snapshots import Snapshots
 from fair_kafka.ticking import Ticker
 from fair_kafka.topics import TopicNames, Topics
+from fair_kafka.upcoming import upcoming_refs
 
 
 class Namespace:
@@ -63,7 +65,13 @@ class Namespace:
             dedup=settings.dedup_window > 0,
             timeout_seconds=settings.timeout_seconds,
         )
-        self.receiver = Receiver(self.session, fetcher, settings, self._ticker.waiting)
+        self.receiver = Receiver(
+            self.session,
+            fetcher,
+            settings,
+            self._ticker.waiting,
+            lambda size: upcoming_refs(self._replica.ledger, size),
+        )
         self.settler = Settler(self.session)
         self.customers = Customers(self.session, self._replica)
         self.dead_letters = DeadLetters(self.session, self._replica, fetcher)
@@ -91,7 +99,7 @@ class Namespace:
         await self.session.open()
         count = await self._topics.partition_count()
         if self._replica.ledger.partition_count < count:
-            await self.session.run(lambda s, n: PartitionsAdded(s, n, count))
+            await self.session.run(lambda s, n: PartitionsAdded(s, n, count), Done)
         self._cleaner.start()
 
     def _open_command(self, session: int, sequence: int) -> Open:

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from aiokafka.protocol.admin import DeleteRecordsRequest  # type: ignore[import-untyped]
-from aiokafka.protocol.fetch import FetchRequest  # type: ignore[import-untyped]
-from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]
-from aiokafka.protocol.produce import ProduceRequest  # type: ignore[import-untyped]
+from aiokafka.protocol.admin import DeleteRecordsRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.protocol.produce import ProduceRequest
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.cluster import Cluster, Lane

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.ledger.commands import AssignPartitions, PartitionsAdded
-from fair_kafka.ledger.outcomes import Assigned, Place
+from fair_kafka.ledger.outcomes import Assigned, Done, Place
 from fair_kafka.replica import Replica
 from fair_kafka.session import Session
 from fair_kafka.topics import Topics
@@ -15,10 +15,11 @@ from fair_kafka.topics import Topics
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
+MOST_ADDED = 128
 
 
 class CustomerPlaces:
-    """Knows from the replica where customers' messages go, and asks the ledger for those that have no place."""
+    """Knows from the replica where customers' messages go; asks the ledger for those that have no place."""
 
     def __init__(self, session: Session, replica: Replica, topics: Topics) -> None:
         self._session = session
@@ -39,26 +40,27 @@ class CustomerPlaces:
                 lacking.append(customer)
             else:
                 places[customer] = place
+        share = False
         for _ in range(ATTEMPTS):
             if not lacking:
                 return places
-            assigned = await self._assign(lacking)
+            assigned = await self._assign(lacking, share=share or self._share)
             found = dict(zip(lacking, assigned.places, strict=True))
             places.update((customer, place) for customer, place in found.items() if place is not None)
             lacking = [customer for customer, place in found.items() if place is None]
             if lacking:
+                # Brokers take long to make many partitions: who finds none this time shares one for now.
+                share = len(lacking) > MOST_ADDED or share
                 await self._add(assigned.partitions_wanted)
         if lacking:
             raise BrokerUnavailable("there are too few partitions, and new ones are taken at once")
         return places
 
-    async def _assign(self, customers: list[str]) -> Assigned:
-        share = self._share
-        outcome = await self._session.run(lambda s, n: AssignPartitions(s, n, tuple(customers), share))
-        assert isinstance(outcome, Assigned), outcome
-        return outcome
+    async def _assign(self, customers: list[str], *, share: bool) -> Assigned:
+        return await self._session.run(lambda s, n: AssignPartitions(s, n, tuple(customers), share), Assigned)
 
-    async def _add(self, count: int) -> None:
+    async def _add(self, wanted: int) -> None:
+        count = min(wanted, self._replica.ledger.partition_count + MOST_ADDED)
         try:
             await self._topics.ensure_partitions(count)
         except BrokerUnavailable as error:
@@ -69,4 +71,4 @@ class CustomerPlaces:
             self._share = True
             return
         have = await self._topics.partition_count()
-        await self._session.run(lambda s, n: PartitionsAdded(s, n, have))
+        await self._session.run(lambda s, n: PartitionsAdded(s, n, have), Done)

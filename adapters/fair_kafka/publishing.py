@@ -116,8 +116,7 @@ class Publisher:
             for run in batch.runs:
                 entries.append(_entry(run, stored[self._topic, partition].first_offset))
                 runs.append(run)
-        outcome = await self._session.run(lambda s, n: Publish(s, n, tuple(entries)))
-        assert isinstance(outcome, Published), outcome
+        outcome = await self._session.run(lambda s, n: Publish(s, n, tuple(entries)), Published)
         again: list[Item] = []
         for run, ids in zip(runs, outcome.entries, strict=True):
             if isinstance(ids, Refusal):

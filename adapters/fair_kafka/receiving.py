@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from broker_core import envelope
@@ -12,9 +12,9 @@ from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery
 from fair_kafka.errors import AnswerLost
 from fair_kafka.fetching import Fetcher, Payloads
-from fair_kafka.ledger.commands import Command, Gone, Held, Receive, Revoke, Undecodable, Vanished
-from fair_kafka.ledger.outcomes import HandedOver, Received, UnknownSession
-from fair_kafka.session import Session
+from fair_kafka.ledger.commands import Command, Gone, Held, Receive, Ref, Revoke, Undecodable, Vanished
+from fair_kafka.ledger.outcomes import Counted, HandedOver, Received, Revoked, Settled, UnknownSession
+from fair_kafka.session import Session, expect
 from fair_kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,24 @@ CLOSE_SECONDS = 0.5
 
 
 class Receiver:
-    """Leases messages. waiting: is told when a receive begins and ends, so that time passes for it."""
+    """Leases messages.
+
+    waiting: is told when a receive begins and ends, so that time passes for it. upcoming: guesses what
+    the next ones will want.
+    """
 
     def __init__(
-        self, session: Session, fetcher: Fetcher, settings: KafkaSettings, waiting: Callable[[int], None]
+        self,
+        session: Session,
+        fetcher: Fetcher,
+        settings: KafkaSettings,
+        waiting: Callable[[int], None],
+        upcoming: Callable[[int], Iterable[Ref]],
     ) -> None:
         self._session = session
         self._fetcher = fetcher
         self._waiting = waiting
+        self._upcoming = upcoming
         self._timeout_seconds = settings.timeout_seconds
         self._lease_seconds = settings.lease_seconds
         self._lease_ms = max(1, round(settings.lease_seconds * 1000))
@@ -84,8 +94,7 @@ class Receiver:
         if isinstance(outcome, UnknownSession):
             await session.reopen(number)
             raise AnswerLost("the ledger had forgotten this dispatcher")
-        assert isinstance(outcome, Received), outcome
-        return number, sequence, outcome
+        return number, sequence, expect(outcome, Received)
 
     def _most_messages(self) -> int:
         if not self._mean_bytes:
@@ -93,7 +102,7 @@ class Receiver:
         return max(1, min(MOST_MESSAGES_PER_CALL, int(MOST_BYTES_PER_CALL / self._mean_bytes)))
 
     async def _deliver(self, number: int, sequence: int, received: Received) -> list[Delivery]:
-        payloads = await self._fetcher.fetch(message.ref for message in received.messages)
+        payloads = await self._fetcher.fetch((one.ref for one in received.messages), self._upcoming)
         lease_until = datetime.fromtimestamp(received.lease_until_ms / 1000, UTC)
         deliveries: list[Delivery] = []
         undecodable: list[HandedOver] = []
@@ -125,14 +134,14 @@ class Receiver:
     async def _bury(self, number: int, sequence: int, undecodable: list[HandedOver]) -> None:
         log.warning("%d undecodable entries moved to the dead letters", len(undecodable))
         held = Held(number, sequence, tuple(handed.serial for handed in undecodable))
-        await self._session.run(lambda s, n: Undecodable(s, n, (held,)))
+        await self._session.run(lambda s, n: Undecodable(s, n, (held,)), Settled)
 
     async def _report(self, received: Received, payloads: Payloads) -> None:
         gone = tuple(
             Gone(handed.serial, handed.ref) for handed in received.messages if handed.ref in payloads.vanished
         )
         log.error("%d messages vanished from the broker: their records are gone", len(gone))
-        await self._session.run(lambda s, n: Vanished(s, n, gone))
+        await self._session.run(lambda s, n: Vanished(s, n, gone), Counted)
 
     def _revoke(self, number: int, sequence: int) -> None:
         task = asyncio.create_task(self._revoke_until_done(number, sequence), name="fair-dispatcher-revoke")
@@ -150,7 +159,7 @@ class Receiver:
         # A receive of a forgotten session waits no more, and what it took comes back with its lease.
         while self._session.number == number and clock() < until:
             try:
-                await self._session.run(revoke)
+                await self._session.run(revoke, Revoked)
             except DispatcherError as error:
                 if not error.retryable:
                     return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka.errors import CorruptRecordException  # type: ignore[import-untyped]
-from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
-from aiokafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
 MAGIC = 2
 NOBODY = (
@@ -38,7 +39,7 @@ def build_batch(records: Iterable[NewRecord]) -> bytes:
 
 
 def read_batches(data: bytes) -> Iterator[tuple[int, list[StoredRecord]]]:
-    """Decode whole batches: for each the offset behind it and its records; a cut one at the end is left out."""
+    """Decode whole batches: for each the offset behind it and its records; one that is cut is left out."""
     batches = MemoryRecords(data)
     while batches.has_next():
         batch = batches.next_batch()
@@ -51,11 +52,10 @@ def read_batches(data: bytes) -> Iterator[tuple[int, list[StoredRecord]]]:
             yield after, _records(batch, after)
 
 
-def _records(batch: Iterable[object], after: int) -> list[StoredRecord]:
+def _records(batch: Any, after: int) -> list[StoredRecord]:
     try:
         return [
-            StoredRecord(record.offset, record.timestamp, record.key, record.value or b"")
-            for record in batch  # type: ignore[attr-defined]  # aiokafka has no types
+            StoredRecord(record.offset, record.timestamp, record.key, record.value or b"") for record in batch
         ]
     except CorruptRecordException:
-        return [StoredRecord(at, 0, None, None) for at in range(batch.base_offset, after)]  # type: ignore[attr-defined]
+        return [StoredRecord(at, 0, None, None) for at in range(batch.base_offset, after)]

@@ -6,6 +6,7 @@ from fair_kafka.cluster import Lane
 from fair_kafka.fetching import Fetcher
 from fair_kafka.ledger.commands import Command, Gone, Move, Ref, Relocate, Topic, Vanished
 from fair_kafka.ledger.entries import State
+from fair_kafka.ledger.outcomes import Counted, Relocated
 from fair_kafka.partitions import Partitions, only
 from fair_kafka.records import build_batch
 from fair_kafka.replica import Replica
@@ -53,7 +54,7 @@ class Relocator:
         payloads = await self._fetcher.fetch(ref for _, ref in items)
         gone = tuple(Gone(serial, ref) for serial, ref in items if ref in payloads.vanished)
         if gone:
-            await self._session.run(lambda s, n: Vanished(s, n, gone))
+            await self._session.run(lambda s, n: Vanished(s, n, gone), Counted)
         copies: list[tuple[Item, bytes]] = []
         size_bytes = 0
         for item in items:
@@ -77,4 +78,4 @@ class Relocator:
         def relocate(session: int, sequence: int) -> Command:
             return Relocate(session, sequence, moves)
 
-        await self._session.run(relocate)
+        await self._session.run(relocate, Relocated)

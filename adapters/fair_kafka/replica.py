@@ -14,7 +14,7 @@ from fair_kafka.partitions import Stored
 class Replica:
     """Applies records of the ledger, each once, in the order of their offsets.
 
-    position: the offset of the next one. unsaved: records and bytes since the last snapshot that was seen here.
+    position: the offset of the next one. unsaved: records and bytes since the last snapshot seen here.
     answered: is told what the ledger answers to anybody's commands.
     changed: is called after each application.
     """

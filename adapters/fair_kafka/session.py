@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from typing import TypeVar
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.errors import AnswerLost, NotSent
@@ -12,9 +13,17 @@ from fair_kafka.ledger.commands import Close, Command, Open
 from fair_kafka.ledger.outcomes import Answer, Duplicate, Opened, Outcome, UnknownSession
 from fair_kafka.log import Log, Ticket
 
+T = TypeVar("T")
 Build = Callable[[int, int], Command]
 
 REOPENINGS = 3
+
+
+def expect(outcome: Outcome, kind: type[T]) -> T:
+    """Return the outcome, which is of this kind: the ledger answers each command with its own."""
+    if not isinstance(outcome, kind):
+        raise TypeError(f"the ledger answered {outcome!r} where {kind.__name__} belongs")
+    return outcome
 
 
 class Session:
@@ -59,9 +68,7 @@ class Session:
         self._sequence = 0
         self._pending = {}
         self._began(self.number)
-        outcome = await self._run_once(self._open_command)
-        assert isinstance(outcome, Opened), outcome
-        return outcome
+        return expect(await self._run_once(self._open_command), Opened)
 
     async def reopen(self, number: int) -> None:
         """Begin another session in place of this one, once for all who ask for it."""
@@ -73,8 +80,8 @@ class Session:
         """Say good-bye, if that is possible at once."""
         await self._run_once(Close, patience_seconds=0.0)
 
-    async def run(self, build: Build) -> Outcome:
-        """Have a command applied and return its outcome.
+    async def run(self, build: Build, kind: type[T]) -> T:
+        """Have a command applied and return its outcome, which is of this kind.
 
         Raises NotSent when it surely has no effect, AnswerLost when it may have one.
         """
@@ -82,7 +89,7 @@ class Session:
             number = self.number
             outcome = await self._run_once(build)
             if not isinstance(outcome, UnknownSession):
-                return outcome
+                return expect(outcome, kind)
             await self.reopen(number)
         raise AnswerLost("the ledger forgets this dispatcher again and again")
 

@@ -22,15 +22,15 @@ class Settler:
         """Return the receipts whose lease was lost."""
         held = held_of(receipts)
         verb, delay_ms = settlement.verb, round(settlement.delay_seconds * 1000)
-        outcome = await self._session.run(lambda s, n: Settle(s, n, verb, held, delay_ms, settlement.reason))
-        assert isinstance(outcome, Settled), outcome
+        outcome = await self._session.run(
+            lambda s, n: Settle(s, n, verb, held, delay_ms, settlement.reason), Settled
+        )
         return list(outcome.lost)
 
     async def extend(self, receipts: Sequence[str], seconds: float) -> list[datetime | None]:
         """Return the new end of each lease, None where it was lost."""
         held, lease_ms = held_of(receipts), max(1, round(seconds * 1000))
-        outcome = await self._session.run(lambda s, n: Extend(s, n, held, lease_ms))
-        assert isinstance(outcome, Extended), outcome
+        outcome = await self._session.run(lambda s, n: Extend(s, n, held, lease_ms), Extended)
         lost = set(outcome.lost)
         end = datetime.fromtimestamp(outcome.lease_until_ms / 1000, UTC)
         return [None if receipt in lost else end for receipt in receipts]

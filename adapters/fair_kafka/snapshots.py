@@ -19,7 +19,7 @@ MOST_BYTES_PER_REQUEST = 8 << 20
 
 
 class Snapshots:
-    """Reads and writes the snapshots of a namespace. The latest two are kept, and the ledger from the older on."""
+    """Reads and writes the snapshots of a namespace. Two are kept, and the ledger from the older one on."""
 
     def __init__(self, partitions: Partitions, snapshots: Place, ledger: Place) -> None:
         self._partitions = partitions

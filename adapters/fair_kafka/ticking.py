@@ -1,4 +1,4 @@
-"""Lets time pass in the ledger while somebody here waits: leases end and delays are over by a command only."""
+"""Lets time pass in the ledger while somebody here waits: leases and delays end by a command only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fair_kafka.clock import LedgerClock
 from fair_kafka.replica import Replica
 
-# Of several that wait, the one that has waited for the longest time lets time pass; the others only if it doesn't.
+# Who has waited for the longest time lets time pass; the others only if it doesn't.
 GRACE_SECONDS = 0.15
 SHORTEST_SECONDS = 0.001
 

@@ -1,20 +1,24 @@
 """The topics of a namespace: their names, how they are made, and partitions that are added later.
 
-| topic      | partitions    | holds                                                  | removed by                      |
-|------------|---------------|--------------------------------------------------------|---------------------------------|
-| .ledger    | 1             | commands of all dispatchers, in the order that decides | the janitor, after a snapshot   |
-| .snapshots | 1             | the state after a place in the ledger, in chunks       | the janitor, after the next one |
-| .messages  | grows in steps| envelopes, one partition for each active customer      | the janitor, behind what is gone|
-| .retry     | 1             | copies of messages that would pin a partition for long | the same                        |
-| .dead      | 1             | copies of dead letters that would do so                | the same                        |
+| topic      | partitions | holds                                      | its records are deleted             |
+|------------|------------|--------------------------------------------|-------------------------------------|
+| .ledger    | 1          | all dispatchers' commands; their order     | when two snapshots were taken       |
+|            |            | decides                                    |                                     |
+| .snapshots | 1          | the state at a place in the ledger, in     | when two newer snapshots were taken |
+|            |            | pieces                                     |                                     |
+| .messages  | added in   | envelopes, a partition for each active     | behind the first message that is not|
+|            | steps      | customer                                   | gone                                |
+| .retry     | 1          | messages that lagged behind in .messages   | the same                            |
+| .dead      | 1          | dead letters                               | the same                            |
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka.protocol.admin import (  # type: ignore[import-untyped]
+from aiokafka.protocol.admin import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DescribeConfigsRequest,
@@ -90,7 +94,7 @@ class Topics:
 
     async def _create(self, names: list[str]) -> None:
         replicas = self._settings.replication_factor or DEFAULT_REPLICAS
-        topics = [
+        topics: list[Any] = [
             (name, self._first_partitions(name), replicas, [], list(self._configuration(name).items()))
             for name in names
         ]

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, ClassVar
 
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from broker_core.adapter import Capabilities
 from broker_core.conformance.harness import Features, Harness
@@ -19,6 +19,7 @@ from broker_core.dispatcher import FairDispatcher
 from fair_kafka.adapter import KafkaAdapter
 from fair_kafka.cluster import Cluster, Lane
 from fair_kafka.ledger.commands import Publish, PublishEntry
+from fair_kafka.ledger.outcomes import Published
 from fair_kafka.namespace import Namespace
 from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Stored
 from fair_kafka.records import build_batch
@@ -33,7 +34,7 @@ _GARBAGE = b"\xff\xff\xff no envelope"
 
 
 class AdvertisingProxy(TcpProxy):
-    """A proxy that stays in between: brokers tell clients their addresses, so it puts its own in their place."""
+    """A proxy that stays in between: brokers tell clients where they are, so it puts its address there."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
@@ -121,7 +122,7 @@ class KafkaHarness(Harness):
             answer = stored[where]
             assert isinstance(answer, Stored), answer
             entry = PublishEntry(customer, place.partition, place.epoch, answer.first_offset, 1, 1)
-            await inside.session.run(lambda s, n: Publish(s, n, (entry,)))
+            await inside.session.run(lambda s, n: Publish(s, n, (entry,)), Published)
         finally:
             await inside.close()
 
