@@ -12,6 +12,7 @@ STAMP := $(VENV)/.complete
 BROKER ?= redis
 SERVERS ?= auto
 CONFORMANCE_redis := $(addprefix tests/conformance/test_,redis7.py redis8.py valkey9.py)
+BROKERS ?= memory redis7 redis8 valkey9
 ARGS ?=
 
 .PHONY: help
@@ -40,6 +41,14 @@ test-full: setup system-packages ## Run all tests at their full size
 .PHONY: conformance
 conformance: setup ## Run the contract: BROKER=memory|redis|redis7|redis8|valkey9|rabbitmq|kafka SERVERS=auto|external|containers|local
 	$(PY) -m pytest --servers=$(SERVERS) $(or $(CONFORMANCE_$(BROKER)),tests/conformance/test_$(BROKER).py) $(ARGS)
+
+.PHONY: conformance-table
+conformance-table: setup ## Record what passes on BROKERS="memory redis7 …" in docs/conformance.md and README.md
+	for broker in $(BROKERS); do \
+	  $(PY) -m pytest -q --servers=$(SERVERS) tests/conformance/test_$$broker.py \
+	    --conformance-table=docs/conformance/$$broker.json $(ARGS); \
+	done
+	$(PY) -m scripts.docs.conformance
 
 .PHONY: test-lowest
 test-lowest: setup ## Run the tests with the oldest versions that pyproject.toml allows
