@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from broker_core.adapter import Verb
 from fair_kafka.ledger import commands as c
 from fair_kafka.ledger import ledger_pb2 as pb
+from fair_kafka.ledger.fresh import MOST_PARTITIONS
 from fair_kafka.ledger.runs import decode_entries, encode_entries
 from fair_kafka.ledger.values import (
     UndecodableRecord,
@@ -20,6 +21,7 @@ from fair_kafka.ledger.values import (
     encode_open,
     encode_policy,
     encode_ref,
+    known_topic,
 )
 
 FORMAT = 1
@@ -152,7 +154,10 @@ def _decode(encoded: pb.Command) -> c.Command:  # noqa: C901 - one case a comman
             assign = encoded.assign_partitions
             return c.AssignPartitions(session, sequence, tuple(assign.customers), assign.share)
         case "partitions_added":
-            return c.PartitionsAdded(session, sequence, encoded.partitions_added.count)
+            count = encoded.partitions_added.count
+            if count > MOST_PARTITIONS:
+                raise UndecodableRecord(f"{count} partitions")
+            return c.PartitionsAdded(session, sequence, count)
         case "set_policy":
             change = encoded.set_policy
             policy = decode_policy(change.policy) if change.HasField("policy") else None
@@ -175,7 +180,8 @@ def _decode(encoded: pb.Command) -> c.Command:  # noqa: C901 - one case a comman
             return c.Relocate(session, sequence, tuple(c.Move(*move) for move in moves))
         case "clean":
             clean = encoded.clean
-            return c.Clean(session, sequence, clean.topic, clean.partition, clean.up_to, clean.orphans)
+            topic = known_topic(clean.topic)
+            return c.Clean(session, sequence, topic, clean.partition, clean.up_to, clean.orphans)
         case "janitor":
             return c.Janitor(session, sequence, encoded.janitor.ms)
         case _:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 # A row: serial, offset, time of publishing, and in the fourth word partition, size and cost.
 _WIDTH = 4
 COST_BITS, SIZE_BITS, PARTITION_BITS = 20, 24, 19
+MOST_PARTITIONS = 1 << PARTITION_BITS
 _COST_MASK = (1 << COST_BITS) - 1
 _SIZE_MASK = (1 << SIZE_BITS) - 1
 _PARTITION_SHIFT = COST_BITS + SIZE_BITS

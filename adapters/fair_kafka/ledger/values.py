@@ -44,7 +44,14 @@ def encode_ref(ref: c.Ref) -> pb.Ref:
 
 def decode_ref(ref: pb.Ref) -> c.Ref:
     """Return where a payload lies."""
-    return c.Ref(ref.topic, ref.partition, ref.offset)
+    return c.Ref(known_topic(ref.topic), ref.partition, ref.offset)
+
+
+def known_topic(topic: int) -> int:
+    """Return a topic's number; raise UndecodableRecord if there is no such topic."""
+    if topic >= len(c.Topic):
+        raise UndecodableRecord(f"no topic {topic}")
+    return topic
 
 
 def encode_policy(policy: CustomerPolicy) -> pb.Policy:
@@ -54,6 +61,8 @@ def encode_policy(policy: CustomerPolicy) -> pb.Policy:
 
 def decode_policy(policy: pb.Policy) -> CustomerPolicy:
     """Return a policy."""
+    if policy.HasField("weight") and not policy.weight:
+        raise UndecodableRecord("a weight of 0")
     return CustomerPolicy(
         weight=policy.weight if policy.HasField("weight") else None,
         paused=policy.paused if policy.HasField("paused") else None,
@@ -75,6 +84,8 @@ def encode_open(command: c.Open) -> pb.Open:
 
 def decode_open(session: int, sequence: int, settings: pb.Open) -> c.Open:
     """Return the settings of a session as the command that gave them."""
+    if not (settings.quantum and settings.max_partitions and settings.partitions_step):
+        raise UndecodableRecord("a setting of 0")
     return c.Open(
         session,
         sequence,

@@ -129,6 +129,24 @@ def test_runs_that_cannot_be_are_refused_as_a_whole(columns: dict[str, object]) 
         decode(publish(**columns))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.Clean(1, 1, 3, 0, 0),
+        c.Vanished(1, 1, (c.Gone(1, c.Ref(3, 0, 0)),)),
+        c.PartitionsAdded(1, 1, 1 << 20),
+        c.SetPolicy(1, 1, "a", CustomerPolicy(weight=0)),
+        c.Open(1, 1, 0, 1, 1, 1, 1),
+        c.Open(1, 1, 1, 1, 1, 1, 0),
+        c.Open(1, 1, 1, 1, 1, 1, 1, 0),
+    ],
+)
+def test_values_that_no_dispatcher_writes_are_refused(command: c.Command) -> None:
+    """Applied, they would stop every replica for ever."""
+    with pytest.raises(UndecodableRecord):
+        decode(join([encode(command)]))
+
+
 def test_what_a_later_version_wrote_stops_this_one() -> None:
     """To skip it would let replicas differ."""
     with pytest.raises(NewerRecord):
