@@ -1,8 +1,8 @@
 """Structured logs: of this process, and of the libraries that use the standard logging, in one stream.
 
 A line has timestamp (UTC), level, logger, event and whatever else was given; in a handler also customer,
-message_id and attempt. Payloads and local variables never appear by themselves, and passwords in URLs
-are blanked out.
+message_id and attempt, and request_id and trace_id if the message was published with them. Payloads and
+local variables never appear by themselves, and passwords in URLs are blanked out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from broker_core import Delivery
+from fair_dispatcher.http import trace
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -100,6 +101,8 @@ class _Adder:
             event.setdefault("customer", delivery.customer)
             event.setdefault("message_id", delivery.id)
             event.setdefault("attempt", delivery.attempt)
+            for name, value in trace.logged(delivery.message.headers).items():
+                event.setdefault(name, value)
         return event
 
 

@@ -77,3 +77,9 @@ def by_customer(delivery: Delivery) -> None:
         case "exit":
             raise SystemExit(3)
     note("handled", delivery)
+
+
+async def fail_once(delivery: Delivery) -> None:
+    if delivery.attempt == 1:
+        raise RuntimeError("as a test wants it")
+    note("handled", delivery)

@@ -14,6 +14,7 @@ REQUEST_ID = "request-id"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 MOST_TRACESTATE_BYTES = 512
+MOST_REQUEST_ID_CHARACTERS = 128
 
 REQUEST_ID_PATTERN = r"[A-Za-z0-9._~+/=@:-]{1,128}"
 
@@ -49,6 +50,16 @@ def carried(headers: Mapping[bytes, bytes]) -> dict[str, str]:
         state = headers.get(b"tracestate", b"")
         if len(state) <= MOST_TRACESTATE_BYTES and _PRINTABLE.fullmatch(state):
             found[TRACESTATE] = state.decode()
+    return found
+
+
+def logged(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what a log says of a message with these headers: request_id and trace_id, where it has them."""
+    found: dict[str, str] = {}
+    if (request_id := headers.get(REQUEST_ID)) is not None and len(request_id) <= MOST_REQUEST_ID_CHARACTERS:
+        found["request_id"] = request_id
+    if (found_id := trace_id(headers.get(TRACEPARENT, ""))) is not None:
+        found["trace_id"] = found_id
     return found
 
 

@@ -19,7 +19,7 @@ from fair_dispatcher.keys.model import Key, Keyring, Scope, check_key
 
 VERSION = 1
 MOST_BYTES = 16 << 20
-# When a file was written, its number and its size.
+# When a file was written, or its mode changed, its number and its size.
 Version = tuple[int, int, int]
 
 _PRIVATE = stat.S_IRUSR | stat.S_IWUSR
@@ -163,7 +163,7 @@ class KeyFile:
 
 
 def _version(status: os.stat_result) -> Version:
-    return status.st_mtime_ns, status.st_ino, status.st_size
+    return status.st_ctime_ns, status.st_ino, status.st_size
 
 
 def _new_file() -> Stored:
