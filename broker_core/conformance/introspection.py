@@ -118,6 +118,28 @@ class TestIntrospection:
             assert len(found) == len(expected)
             assert {one.customer: one.backlog for one in found} == expected
 
+    @requires("weight")
+    async def test_j1_a_customer_with_a_policy_alone_is_listed(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Before its first message, while it has some, when they were purged or acked; not without a policy."""
+        dispatcher = await harness.open(namespace)
+
+        async def expect(*backlogs: Backlog) -> None:
+            assert [one.backlog for one in await all_customers(dispatcher, 100)] == list(backlogs)
+
+        await dispatcher.set_policy("a", CustomerPolicy(weight=2))
+        await expect(Backlog())
+        await dispatcher.publish(messages("a", 3))
+        await expect(Backlog(ready=3))
+        await dispatcher.purge("a")
+        await expect(Backlog())
+        await dispatcher.publish(messages("a", 1))
+        await dispatcher.ack(await one(dispatcher, deadline))
+        await expect(Backlog())
+        await dispatcher.set_policy("a", None)
+        await expect()
+
     async def test_j1_a_cursor_that_is_none_is_refused(self, harness: Harness, namespace: str) -> None:
         """A text that no listing has returned is InvalidArgument, as is a limit out of range."""
         dispatcher = await harness.open(namespace)

@@ -24,13 +24,13 @@ operation('customers', { 'no-writes' }, function(s, args)
       end
       scanned = scanned + 1
       local customer = scan[2][i]
-      if not seen_before(customer) then
-        local counts = customer_counts(s, customer)
-        if stage == #tables or counts[1] + counts[2] + counts[3] + counts[4] > 0 then
-          listed = listed + 1
-          reply[#reply + 1] = customer
-          for _, number in ipairs(counts) do reply[#reply + 1] = number end
-        end
+      local counts = customer_counts(s, customer)
+      -- One without messages may still be in the ring until its turn comes; it is listed for its policy, if at all.
+      local idle = counts[1] + counts[2] + counts[3] + counts[4] == 0
+      if idle and stage == #tables or not idle and not seen_before(customer) then
+        listed = listed + 1
+        reply[#reply + 1] = customer
+        for _, number in ipairs(counts) do reply[#reply + 1] = number end
       end
     end
     cursor, offset = scan[1], 0
