@@ -68,7 +68,8 @@ check: setup ## Format, lint, types, import rule, generated files, lock and whee
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest tests/unit/test_repository.py tests/unit/test_adrs.py tests/unit/test_api_page.py \
-	  tests/unit/test_docs.py tests/unit/test_proven_page.py
+	  tests/unit/test_docs.py tests/unit/test_proven_page.py tests/unit/test_adapters_page.py \
+	  tests/unit/test_adapter_guide.py tests/unit/test_compose.py
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can
@@ -82,7 +83,7 @@ proto: setup ## Generate the Python code of what is written in protobuf
 	  $(addprefix adapters/fair_kafka/ledger/,ledger.proto snapshot.proto)
 
 .PHONY: docs
-docs: setup ## Make docs/api.md, command-line.md and proven.md anew, from docstrings, help texts and tests
+docs: setup ## Make pages of docs/ and compose/.env.example anew, from code, help texts, settings and tests
 	$(PY) -m scripts.docs
 
 .PHONY: bench
