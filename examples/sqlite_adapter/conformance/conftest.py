@@ -14,6 +14,7 @@ from broker_core.adapter import Capabilities
 from broker_core.conformance.harness import Features, Harness
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.dispatcher import FairDispatcher, open_dispatcher
+from broker_core.model import Delivery
 from broker_core.registry import find_adapter
 
 pytest_plugins = ["broker_core.conformance.plugin"]
@@ -28,7 +29,12 @@ class SqliteHarness(Harness):
     """The adapter as programs get it: by its name, from the entry point."""
 
     features: ClassVar[Features] = Features(
-        processes=True, restartable=False, proxy=False, credentials=False, garbage=True
+        processes=True,
+        restartable=False,
+        proxy=False,
+        credentials=False,
+        garbage=True,
+        removal=True,
     )
 
     def __init__(self, folder: Path) -> None:
@@ -67,6 +73,11 @@ class SqliteHarness(Harness):
             connection.execute("UPDATE numbers SET last = last + 1")
             (number,) = connection.execute("SELECT last FROM numbers").fetchone()
             connection.execute(_GARBAGE, (number, customer))
+
+    async def remove_leased(self, namespace: str, delivery: Delivery) -> None:
+        """Delete a message as somebody with a database tool would."""
+        with closing(self._connect(namespace)) as connection:
+            connection.execute("DELETE FROM messages WHERE id = ?", (int(delivery.id),))
 
     def _connect(self, namespace: str) -> sqlite3.Connection:
         return sqlite3.connect(self._folder / f"{namespace}.db", isolation_level=None)
