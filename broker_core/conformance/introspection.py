@@ -122,7 +122,7 @@ class TestIntrospection:
     async def test_j1_a_customer_with_a_policy_alone_is_listed(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
-        """Before its first message, while it has some, when they were purged or acked; not without a policy."""
+        """Before its first message, while it has some, after purge and ack; no longer without a policy."""
         dispatcher = await harness.open(namespace)
 
         async def expect(*backlogs: Backlog) -> None:
