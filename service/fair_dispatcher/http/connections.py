@@ -12,6 +12,9 @@ from fair_dispatcher.http.problems import MEDIA_TYPE, Kind, Problem
 from fair_dispatcher.http.settings import ServiceSettings
 from fair_dispatcher.http.trace import next_request_id
 
+# So long a connection without a request is kept when the service ends: one may be on its way already.
+_LAST_REQUEST_SECONDS = 1.0
+
 
 class LimitedProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose heads come in time and in size, whose answers are read in time, not too many at once."""
@@ -24,6 +27,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._refused = False
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; refuse when there are too many."""
@@ -78,6 +82,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -88,6 +94,18 @@ class LimitedProtocol(HttpToolsProtocol):
         """Note the end of the request."""
         if not self._refused:
             super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """End the connection after its request; one that has none may send its last one for a moment."""
+        self._ending = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(_LAST_REQUEST_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Wait for the client to read, for a limited time."""

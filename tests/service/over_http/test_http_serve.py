@@ -64,16 +64,13 @@ async def test_all_processes_are_renewed_under_load_without_a_request_that_fails
 
             async def keep_asking() -> None:
                 while not stop.is_set():
-                    # As clients do that don't keep connections: one that ends may be closed in between.
-                    headers = {"connection": "close"}
-                    answer = await client.post(MESSAGES, content=b"x", headers=headers)
+                    answer = await client.post(MESSAGES, content=b"x")
                     statuses.append(answer.status_code)
                     found: list[dict[str, Any]] = []
                     while not found:  # a poll of a process that ends comes back empty
                         found = await take(client, 1)
-                    settled = await client.post(
-                        "/v1/deliveries/ack", json={"receipts": [found[0]["receipt"]]}, headers=headers
-                    )
+                    receipt = found[0]["receipt"]
+                    settled = await client.post("/v1/deliveries/ack", json={"receipts": [receipt]})
                     assert settled.json()["lost"] == []
 
             asking = [asyncio.ensure_future(keep_asking()) for _ in range(4)]
@@ -158,7 +155,7 @@ async def test_tls(on_redis: Place, tmp_path: Path, deadline: Deadline) -> None:
             await get(await served.url(deadline), ssl.create_default_context())
         old = ssl.create_default_context()
         authority.configure_trust(old)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises(httpx.ConnectError):
             await get(await served.url(deadline), old)
