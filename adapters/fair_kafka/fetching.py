@@ -14,7 +14,9 @@ from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Place
 from fair_kafka.records import read_batches
 from fair_kafka.topics import TopicNames
 
+# Of a partition at a time: the fewer partitions, the more of each, since the next visits want it.
 FEWEST_BYTES, MOST_BYTES = 16 << 10, 1 << 20
+BYTES_PER_REQUEST = 512 << 10
 MOST_BYTES_PER_REQUEST = 16 << 20
 ATTEMPTS, PAUSE_SECONDS = 3, 0.1
 MANY_PARTITIONS = 20
@@ -89,7 +91,8 @@ class Fetcher:
                 payloads.found[ref] = payload
             else:
                 missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
-        sizes = dict.fromkeys(missing, FEWEST_BYTES)
+        size_bytes = max(FEWEST_BYTES, BYTES_PER_REQUEST // max(1, len(missing)))
+        sizes = dict.fromkeys(missing, size_bytes)
         ahead = self._ahead(upcoming(len(missing))) if len(missing) >= MANY_PARTITIONS else {}
         failures = 0
         while missing:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 0.5
 MOST_BYTES = 8 << 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+# A dispatcher that works alone needs no reading back; in this time it sees what others append.
+ONLY_OWN_SECONDS = 0.02
 # Replaying a long ledger must not keep the event loop from everything else.
 RECORDS_PER_TURN = 500
 
@@ -61,7 +63,7 @@ class Follower:
         pause_seconds = FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._follow()
+                news = await self._follow()
             except BrokerUnavailable as error:
                 self.trouble = error
                 await self._pause(pause_seconds)
@@ -69,6 +71,8 @@ class Follower:
             else:
                 self.trouble = None
                 pause_seconds = FIRST_PAUSE_SECONDS
+                if not news:
+                    await self._pause(ONLY_OWN_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
         self._answers_again.clear()
@@ -77,10 +81,11 @@ class Follower:
                 await self._answers_again.wait()
 
     def hurry(self) -> None:
-        """Try again now: the broker has answered somebody else."""
+        """Look now: the broker answers again, or others have appended something."""
         self._answers_again.set()
 
-    async def _follow(self) -> None:
+    async def _follow(self) -> bool:
+        """Read once; False if that brought nothing but what this dispatcher has appended itself."""
         wanted = {self._ledger: (self._replica.position, MOST_BYTES)}
         found: Fetched = only(
             await self._partitions.fetch(
@@ -90,8 +95,10 @@ class Follower:
         if found.out_of_range:
             log.warning("the ledger no longer has what comes next here: loading its latest snapshot")
             await self._reload()
-            return
+            return True
+        before = self._replica.position
         await self._apply(found.data)
+        return self._replica.position > before or not found.data
 
     async def _apply(self, data: bytes) -> None:
         applied = 0

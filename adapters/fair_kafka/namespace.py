@@ -116,8 +116,8 @@ class Namespace:
         )
 
     def _appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
-        self._replica.appended(stored, commands, size_bytes)
-        self._follower.hurry()
+        if not self._replica.appended(stored, commands, size_bytes) or self._follower.trouble:
+            self._follower.hurry()
 
     async def _reload(self) -> None:
         ledger = await self._snapshots.load()

@@ -107,6 +107,7 @@ class Receiver:
         deliveries: list[Delivery] = []
         undecodable: list[HandedOver] = []
         size_bytes = 0
+        times: dict[int, datetime] = {}
         for handed in received.messages:
             payload = payloads.found.get(handed.ref)
             if payload is None:
@@ -119,7 +120,10 @@ class Receiver:
             except envelope.UndecodableEnvelope:
                 undecodable.append(handed)
                 continue
-            published_at = datetime.fromtimestamp(handed.published_ms / 1000, UTC)
+            published_at = times.get(handed.published_ms)
+            if published_at is None:
+                published_at = datetime.fromtimestamp(handed.published_ms / 1000, UTC)
+                times[handed.published_ms] = published_at
             deliveries.append(
                 Delivery(message, handed.id, handed.attempt, published_at, lease_until, handed.receipt)
             )

@@ -45,13 +45,14 @@ class Replica:
         """Note how much was applied since the last snapshot."""
         self.unsaved = (records, size_bytes)
 
-    def appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
-        """Take in what was just appended by this dispatcher, if nothing of others is before it."""
+    def appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> bool:
+        """Apply what was just appended by this dispatcher; False if something of others is before it."""
         self._clock.note(stored.timestamp_ms)
         if stored.first_offset == self.position:
             self._answer(self.ledger.apply(stored.first_offset, stored.timestamp_ms, commands))
             self._moved(stored.first_offset, size_bytes)
             self._changed()
+        return stored.first_offset < self.position
 
     def apply(self, offset: int, timestamp_ms: int, value: bytes | None) -> None:
         """Apply a record unless it was applied; `applied` has to be called some time after it."""
