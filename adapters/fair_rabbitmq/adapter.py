@@ -209,11 +209,13 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     )
     customers = Customers(journal, topology, line, consumers, scheduler, receiver, settler, leases, peers)
 
-    def stays_here() -> bool:
-        alone = len(journal.replica.writers.live()) <= 1
-        return alone and (receiver.is_wanted or receiver.is_lingering)
+    def is_alone() -> bool:
+        return len(journal.replica.writers.live()) <= 1
 
-    scheduler.stays_here = stays_here
+    def stays_here() -> bool:
+        return is_alone() and (receiver.is_wanted or receiver.is_lingering)
+
+    scheduler.is_alone, scheduler.stays_here = is_alone, stays_here
 
     def on_event(writer: str, event: Event) -> None:
         if isinstance(event, _OF_CUSTOMERS):

@@ -19,6 +19,7 @@ class Source:
 
     outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
     the queue was last known to be empty, so that an empty buffer doesn't mean an empty queue.
+    cost: of its messages, a moving average.
     """
 
     owner: str
@@ -29,7 +30,7 @@ class Source:
     outstanding: int = 0
     buffered: int = 0
     full: bool = False
-    used_at: float = 0.0
+    cost: float = 1.0
 
 
 @dataclass(slots=True, eq=False)

@@ -71,7 +71,9 @@ class Consumers:
             self._lose(self._session)
         channel = await self._link.open_channel(confirms=False)
         session = Session(self._link, channel)
-        channel.on_delivery = lambda deliver, properties, body: self._take_in(session, deliver, properties, body)
+        channel.on_delivery = lambda deliver, properties, body: self._take_in(
+            session, deliver, properties, body
+        )
         channel.on_cancelled = self._on_cancelled
         channel.closing.add_done_callback(lambda _: self._lose(session))
         self._session = session
@@ -95,6 +97,11 @@ class Consumers:
         if source is not None and source.tag == tag:
             source.tag, source.outstanding, source.full = None, 0, False
 
+    @property
+    def is_active(self) -> bool:
+        """Whether any queue is consumed."""
+        return any(source.tag is not None for source in self.sources.values())
+
     # What comes.
 
     def _take_in(
@@ -112,6 +119,7 @@ class Consumers:
             source, session, tag, deliver.delivery_tag or 0, bool(deliver.redelivered), stored, decodable
         )
         session.note(arrival)
+        source.cost += (stored.cost - source.cost) / 8
         if tag == source.tag:
             source.outstanding += 1
             if source.outstanding >= source.prefetch:
@@ -211,6 +219,10 @@ class Consumers:
             except TimeoutError:
                 continue
 
+    async def settle(self) -> None:
+        """Return when every queue that is consumed has brought something or is known to be empty."""
+        await self._until_settled([s for s in self.sources.values() if s.tag is not None and not s.buffered])
+
     async def refill(self, source: Source, wanted: int) -> None:
         """Return when the source's buffer holds something again, or its queue is empty as far as one can know."""
         if source.buffered or not source.full:
@@ -248,17 +260,22 @@ class Consumers:
             raise
         return _count(answer)
 
-    async def end(self, sources: Sequence[Source] | None = None) -> None:
-        """Consume these queues, or all, no longer, and give back what came from them, at its old place."""
+    async def end(self, sources: Sequence[Source] | None = None) -> int:
+        """Consume these queues, or all, no longer, and give back what came from them, at its old place.
+
+        Returns how many messages that were.
+        """
         session = self.session
         if session is None:
-            return
+            return 0
         ending = [s for s in (self.sources.values() if sources is None else sources) if s.tag is not None]
         tags = [source.tag for source in ending if source.tag is not None]
         for source in ending:
             source.tag, source.outstanding, source.full = None, 0, False
         for start in range(0, len(tags), _FRAMES_AT_ONCE):
-            await session.call([Basic.Cancel(consumer_tag=tag) for tag in tags[start : start + _FRAMES_AT_ONCE]])
+            await session.call(
+                [Basic.Cancel(consumer_tag=tag) for tag in tags[start : start + _FRAMES_AT_ONCE]]
+            )
         if tags:
             await session.sync()
         returned: list[Arrival] = []
@@ -273,6 +290,7 @@ class Consumers:
         for tag in tags:
             self._by_tag.pop(tag, None)
         await session.requeue(returned)
+        return len(returned)
 
     async def close(self) -> None:
         """Give everything back, quickly or not at all. Never raises."""

@@ -61,9 +61,9 @@ class Customers:
 
     async def _give_back_for_peer(self, request: Request) -> Request:
         del request
-        if not self._receiver.is_wanted and self._consumers.buffered:
-            await self._scheduler.give_back()
-        return {}
+        if self._receiver.is_wanted or not self._consumers.is_active:
+            return {"returned": 0}
+        return {"returned": await self._scheduler.give_back()}
 
     async def _settle_down_for_peer(self, request: Request) -> Request:
         del request
@@ -129,9 +129,7 @@ class Customers:
             found, more = found[:limit], True
         return Page(found, cursor_of(found[-1].customer) if more and found else None)
 
-    async def _with_backlogs(
-        self, names: Sequence[str], buffered: dict[str, int]
-    ) -> list[CustomerBacklog]:
+    async def _with_backlogs(self, names: Sequence[str], buffered: dict[str, int]) -> list[CustomerBacklog]:
         replica = self._journal.replica
         queues = [(name, queue) for name in names for queue in self._queues(name)]
         ready = dict.fromkeys(names, 0)
@@ -141,9 +139,7 @@ class Customers:
         found = []
         for name in names:
             known = replica.counts(name)
-            backlog = Backlog(
-                ready[name] + buffered.get(name, 0), known.leased, known.delayed, known.dead
-            )
+            backlog = Backlog(ready[name] + buffered.get(name, 0), known.leased, known.delayed, known.dead)
             if backlog != Backlog() or replica.policy(name) is not None:
                 found.append(CustomerBacklog(name, backlog))
         return found

@@ -109,8 +109,12 @@ class Leases:
         """End the leases of a session that is lost; for an ack they are remembered for a while."""
         for lease in self.of_session(session):
             self.drop([lease])
-            self._orphans[lease.receipt] = lease
-        while len(self._orphans) > _ORPHANS:
+            self.bereave(lease)
+
+    def bereave(self, lease: Lease) -> None:
+        """Remember a lease that ended with its session."""
+        self._orphans[lease.receipt] = lease
+        if len(self._orphans) > _ORPHANS:
             self._orphans.popitem(last=False)
 
     def orphan(self, receipt: str) -> Lease | None:

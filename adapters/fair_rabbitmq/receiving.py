@@ -26,6 +26,8 @@ from fair_rabbitmq.settling import Settler
 
 log = logging.getLogger(__name__)
 
+# One that waits asks the others for what they keep only if nothing comes by itself.
+ASK_AFTER_SECONDS = 0.05
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 
 
@@ -129,18 +131,22 @@ class Receiver:
         clock = asyncio.get_running_loop().time
         until = clock() + wait_seconds
         pause_seconds = FIRST_PAUSE_SECONDS
-        looked = False
+        looked = asked_after = False
         while True:
             try:
                 seen = self.news.count
                 deliveries = await self._take(max_messages)
                 if deliveries:
                     return deliveries
+                left = until - clock()
                 if not looked:
+                    if left > ASK_AFTER_SECONDS and not asked_after:
+                        asked_after = True
+                        await self.news.sleep(ASK_AFTER_SECONDS, seen)
+                        continue
                     looked = True
                     await self._look_around()
                     continue
-                left = until - clock()
                 if left <= 0:
                     return []
                 probe = self._settings.timeout_seconds
@@ -158,8 +164,10 @@ class Receiver:
     async def _look_around(self) -> None:
         """Make sure that there is nothing which we haven't heard of, and nothing that idle peers keep."""
         await self._journal.barrier()
-        await self._peers.ask_all("give back")
+        answers = await self._peers.ask_all("give back")
         await self._scheduler.probe()
+        if any(answer.get("returned") for answer in answers):
+            await self._scheduler.settle()
 
     async def _take(self, max_messages: int) -> list[Delivery]:
         task: asyncio.Task[list[Delivery]] = asyncio.create_task(
@@ -205,6 +213,7 @@ class Receiver:
         if left_over:
             await self._settler.ack_arrivals(left_over)
         if burials:
+            await self._take_over([arrival for arrival, _ in burials])
             await self._dead_letters.bury([burial for _, burial in burials])
             await self._settler.ack_arrivals([arrival for arrival, _ in burials])
         if not chosen:
@@ -220,6 +229,16 @@ class Receiver:
             self._journal.append_soon(Released(tuple(one.id for one, _, _ in chosen)))
             raise
         return self._lease(chosen, time.monotonic() + seconds, datetime.fromtimestamp(until_ms / 1000, UTC))
+
+    async def _take_over(self, arrivals: Sequence[Arrival]) -> None:
+        """Let the journal know that a lease is over whose owner is lost: nobody else may end it."""
+        replica, me = self._journal.replica, self._journal.dispatcher
+        foreign = [one for one in arrivals if replica.lease_owner(one.id) not in (None, me)]
+        if foreign:
+            until_ms = int(time.time() * 1000)
+            await self._journal.append(
+                HandedOver(tuple(Leased(one.id, one.customer, until_ms) for one in foreign))
+            )
 
     def _lease(
         self, chosen: Sequence[tuple[Arrival, Message, int]], ends: float, lease_until: datetime

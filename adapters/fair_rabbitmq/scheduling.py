@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Callable, Iterable, Sequence
 
 from broker_core.errors import BrokerUnavailable
@@ -34,6 +36,7 @@ class Scheduler:
         self._newcomers: set[str] = set()
         self._stale = True
         self.turn = asyncio.Lock()
+        self.is_alone: Callable[[], bool] = lambda: True
         self.stays_here: Callable[[], bool] = lambda: False
 
     def _policy(self, customer: str) -> CustomerPolicy | None:
@@ -104,11 +107,18 @@ class Scheduler:
             if head is not None and not self._is_paused(customer):
                 heads.append((place_of(head.id), customer))
         self._newcomers.clear()
-        for _, customer in sorted(heads):
+        heads.sort()
+        if not len(self._ring) and not self.is_alone():
+            # Dispatchers that begin at the same time shouldn't all serve the same customer first.
+            start = random.randrange(len(heads)) if heads else 0  # noqa: S311
+            heads = heads[start:] + heads[:start]
+        for _, customer in heads:
             self._ring.join(customer)
 
     def _ahead(self, customer: str) -> int:
-        return 2 * self._quantum * self._weight(customer)
+        source = self._consumers.sources.get(self._topology.owner_of(customer))
+        cost = max(1.0, source.cost) if source is not None else 1.0
+        return math.ceil(2 * self._quantum * self._weight(customer) / cost)
 
     async def _consume_all(self, wanted: int) -> None:
         consumers = self._consumers
@@ -171,11 +181,16 @@ class Scheduler:
         """Return when what the broker sent by now is here; notices a connection that is dead."""
         await (await self._consumers.open()).sync()
 
-    async def give_back(self) -> None:
-        """Consume nothing for now and give back what was fetched ahead."""
+    async def give_back(self) -> int:
+        """Consume nothing for now and give back what was fetched ahead; return how many that was."""
         async with self.turn:
             self._stale = True
-            await self._consumers.end()
+            return await self._consumers.end()
+
+    async def settle(self) -> None:
+        """Return when what others gave back is here."""
+        async with self.turn:
+            await self._consumers.settle()
 
     async def make_ready(self, arrivals: Sequence[Arrival]) -> None:
         """Make messages ready that were handed over, at their old places.

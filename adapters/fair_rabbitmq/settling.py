@@ -152,6 +152,8 @@ class Settler:
             for lease in leases:
                 if lease.arrival.session.holds(lease.arrival):
                     self._leases.add(lease)
+                elif not lease.arrival.session.alive:
+                    self._leases.bereave(lease)
             self.watch_ends()
             raise
 
