@@ -110,7 +110,10 @@ class Tick(Command):
 
 @dataclass(frozen=True, slots=True)
 class AssignPartitions(Command):
-    """Give each customer a partition → Assigned. share: rather share one than ask for more partitions."""
+    """Give each customer a partition → Assigned. share: rather share one than ask for more partitions.
+
+    Name those too that have a place and are to be published with: it is kept for them for a minute.
+    """
 
     customers: tuple[str, ...]
     share: bool = False

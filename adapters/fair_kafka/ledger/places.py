@@ -70,33 +70,41 @@ class Places:
         return None if known is None else Place(known, self.partitions[known].epoch)
 
     def assign(self, customers: Sequence[str], now_ms: int, *, share: bool) -> Assigned:
-        """Give each customer a place, None to those for which more partitions are needed."""
-        places = tuple(self._assign_one(customer, now_ms, share=share) for customer in customers)
+        """Give each customer a place, None to those for which more partitions are needed.
+
+        Those that have one keep it: it is not taken for another one of them.
+        """
+        if self.hashed:
+            return Assigned(tuple(map(self.place_of, customers)), self.missing)
+        for customer in customers:
+            if (number := self.by_customer.get(customer)) is not None:
+                self._reserve(customer, number, now_ms)
+        places = tuple([self._assign_one(customer, now_ms, share=share) for customer in customers])
         lacking = places.count(None)
-        if lacking and not self.hashed:
+        if lacking:
             needed = len(self.partitions) + lacking
             self.wanted = max(self.wanted, min(self.most, -(-needed // self.step) * self.step))
         return Assigned(places, self.missing)
 
     def _assign_one(self, customer: str, now_ms: int, *, share: bool) -> Place | None:
-        if self.hashed:
-            return self.place_of(customer)
         number = self.by_customer.get(customer)
         if number is None:
-            number = self._recycle(customer)
+            number = self._recycle()
         if number is None and self.partitions and (share or len(self.partitions) >= self.most):
             number = self._least_loaded_of_two(customer)
         if number is None:
             return None
+        self._reserve(customer, number, now_ms)
+        return Place(number, self.partitions[number].epoch)
+
+    def _reserve(self, customer: str, number: int, now_ms: int) -> None:
         self.free.pop(number, None)
-        partition = self.partitions[number]
-        if not partition.owners.setdefault(customer, 0):
+        self.by_customer[customer] = number
+        if not self.partitions[number].owners.setdefault(customer, 0):
             self.reserved.pop(customer, None)
             self.reserved[customer] = now_ms + RESERVED_MS
-        self.by_customer[customer] = number
-        return Place(number, partition.epoch)
 
-    def _recycle(self, customer: str) -> int | None:
+    def _recycle(self) -> int | None:
         if not self.free:
             return None
         number, _ = self.free.popitem(last=False)

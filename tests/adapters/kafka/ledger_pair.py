@@ -68,6 +68,10 @@ class Pair:
     def publish(self, batch: Sequence[tuple[str, int, str | None]]) -> None:
         """Publish (customer, cost, key): records of a customer lie together, as a producer writes them."""
         batch = sorted(batch, key=lambda one: one[0])
+        customers = tuple(dict.fromkeys(customer for customer, _, _ in batch))
+        if not all(map(self.driver.ledger.place_of, customers)):
+            # All of them: what is kept for the one is not taken for the other.
+            self._do(c.AssignPartitions, customers)
         messages = [Message(customer, b"", {}, key, cost) for customer, cost, key in batch]
         records = []
         for customer, cost, key in batch:

@@ -79,6 +79,21 @@ def test_a_publish_with_the_epoch_of_another_owner_is_refused() -> None:
     assert driver.do(c.Publish, (c.PublishEntry("b", 7, 0, 0, 1, 1),)) == o.Published((o.Refusal.STALE,))
 
 
+def test_a_partition_is_not_taken_from_one_of_those_that_ask_together() -> None:
+    driver = Driver().begin(partitions=2, max_partitions=2)
+    driver.ack((driver.publish("a"), driver.receive())[1])
+    kept = driver.ledger.place_of("a")
+    assert kept is not None
+    driver.publish("b")
+    shared, own = assign(driver, "c", "a").places
+    assert own == kept
+    assert shared is not None
+    assert shared.epoch == 0, "not taken from anybody"
+    entries = (driver.entry("c"), driver.entry("a"))
+    published = expect(o.Published, driver.do(c.Publish, entries))
+    assert o.Refusal not in map(type, published.entries)
+
+
 def test_an_assigned_partition_is_kept_for_a_minute() -> None:
     driver = Driver().begin(partitions=1, max_partitions=1)
     driver.place("a")
