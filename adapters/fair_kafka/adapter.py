@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -67,51 +66,56 @@ class KafkaAdapter(BrokerAdapter):
             await self._namespace.close()
 
     @property
-    def _open(self) -> Namespace:
+    def opened(self) -> Namespace:
+        """What works in the namespace, while it is open."""
         if self._namespace is None:
             raise RuntimeError("open() comes first")
         return self._namespace
 
     async def publish(self, messages: Sequence[Message]) -> list[str | DispatcherError]:
         """See BrokerAdapter; so below."""
-        return await self._open.publisher.publish(messages)
+        return await self.opened.publisher.publish(messages)
 
     async def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:  # noqa: D102
-        return await self._open.receiver.receive(max_messages, wait_seconds)
+        return await self.opened.receiver.receive(max_messages, wait_seconds)
 
     async def settle(self, receipts: Sequence[str], settlement: Settlement) -> list[str]:  # noqa: D102
-        return await self._open.settler.settle(receipts, settlement)
+        return await self.opened.settler.settle(receipts, settlement)
 
     async def extend(self, receipts: Sequence[str], seconds: float) -> list[datetime | None]:  # noqa: D102
-        return await self._open.settler.extend(receipts, seconds)
+        return await self.opened.settler.extend(receipts, seconds)
 
     async def set_policy(self, customer: str, policy: CustomerPolicy | None) -> None:  # noqa: D102
-        await self._open.customers.set_policy(customer, policy)
+        await self.opened.customers.set_policy(customer, policy)
 
     async def inspect(self, customer: str | None) -> tuple[Backlog, CustomerPolicy | None]:  # noqa: D102
-        return await self._open.customers.inspect(customer)
+        return await self.opened.customers.inspect(customer)
 
     async def customers(self, limit: int, cursor: str | None) -> Page[CustomerBacklog]:  # noqa: D102
-        return await self._open.customers.page(limit, cursor)
+        return await self.opened.customers.page(limit, cursor)
 
     async def dead_letters(  # noqa: D102
         self, customer: str | None, limit: int, cursor: str | None
     ) -> Page[DeadLetter]:
-        return await self._open.dead_letters.page(customer, limit, cursor)
+        return await self.opened.dead_letters.page(customer, limit, cursor)
 
     async def end_dead_letters(  # noqa: D102
         self, customer: str, ids: Sequence[str] | None, *, redrive: bool
     ) -> int:
-        return await self._open.dead_letters.end(customer, ids, redrive=redrive)
+        return await self.opened.dead_letters.end(customer, ids, redrive=redrive)
 
     async def purge(self, customer: str) -> int:  # noqa: D102
-        return await self._open.customers.purge(customer)
+        return await self.opened.customers.purge(customer)
 
 
 async def _until_connected(namespace: Namespace) -> None:
     for pause_seconds in CONNECT_PAUSES_SECONDS:
-        with contextlib.suppress(BrokerUnavailable):
+        try:
             await namespace.connect()
+        except BrokerUnavailable as error:
+            if not error.retryable:
+                raise
+            await asyncio.sleep(pause_seconds)
+        else:
             return
-        await asyncio.sleep(pause_seconds)
     await namespace.connect()

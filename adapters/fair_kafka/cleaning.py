@@ -7,8 +7,8 @@ import logging
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.clock import LedgerClock
-from fair_kafka.ledger.commands import Clean, Janitor, Tick, Topic
-from fair_kafka.ledger.outcomes import Cleaned, Done, JanitorIs
+from fair_kafka.ledger.commands import Clean, Janitor, Topic
+from fair_kafka.ledger.outcomes import Cleaned, JanitorIs
 from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Place
 from fair_kafka.relocating import Relocator
 from fair_kafka.replica import Replica
@@ -73,7 +73,7 @@ class Cleaner:
         """Do what there is to do now, unless it is another dispatcher's role."""
         now = asyncio.get_running_loop().time()
         if now - self._session.last_said > KEEP_ALIVE_SECONDS:
-            await self._session.run(Tick, Done)
+            await self._session.pass_time()
         ledger = self._replica.ledger
         chosen = self._relocator.chosen()
         sweeps = now >= self._next_sweep and self._swept_at != self._replica.position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, Page
-from fair_kafka.ledger.commands import Purge, SetPolicy, Tick
+from fair_kafka.ledger.commands import Purge, SetPolicy
 from fair_kafka.ledger.outcomes import Counted, Done
 from fair_kafka.replica import Replica
 from fair_kafka.session import Session
@@ -22,13 +22,13 @@ class Customers:
 
     async def inspect(self, customer: str | None) -> tuple[Backlog, CustomerPolicy | None]:
         """Count the messages of the customer or of all, and read the customer's policy."""
-        await self._session.run(Tick, Done)
+        await self._session.pass_time()
         ledger = self._replica.ledger
         return ledger.backlog(customer), None if customer is None else ledger.policy(customer)
 
     async def page(self, limit: int, cursor: str | None) -> Page[CustomerBacklog]:
         """List customers by name."""
-        await self._session.run(Tick, Done)
+        await self._session.pass_time()
         return self._replica.ledger.customers_page(limit, cursor)
 
     async def purge(self, customer: str) -> int:

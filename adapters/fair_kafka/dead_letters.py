@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from broker_core import envelope
 from broker_core.model import DeadLetter, Message, Page
 from fair_kafka.fetching import Fetcher
-from fair_kafka.ledger.commands import EndDeadLetters, Tick
+from fair_kafka.ledger.commands import EndDeadLetters
 from fair_kafka.ledger.listing import DeadEntry
-from fair_kafka.ledger.outcomes import Counted, Done
+from fair_kafka.ledger.outcomes import Counted
 from fair_kafka.ledger.receipts import serial_of
 from fair_kafka.replica import Replica
 from fair_kafka.session import Session
@@ -27,7 +27,7 @@ class DeadLetters:
 
     async def page(self, customer: str | None, limit: int, cursor: str | None) -> Page[DeadLetter]:
         """List dead letters, the oldest death first."""
-        await self._session.run(Tick, Done)
+        await self._session.pass_time()
         page = self._replica.ledger.dead_letters_page(customer, limit, cursor)
         payloads = await self._fetcher.fetch(entry.ref for entry in page)
         letters = [_dead_letter(entry, payloads.found.get(entry.ref, b"")) for entry in page]

@@ -39,24 +39,24 @@ class Namespace:
         ledger = (names.ledger, 0)
         self._cluster = Cluster(settings, names.all)
         self.partitions = Partitions(self._cluster, settings.timeout_seconds)
-        self._topics = Topics(self._cluster, self.partitions, names, settings)
+        self.topics = Topics(self._cluster, self.partitions, names, settings)
         clock = LedgerClock()
         self._ticker = Ticker(clock, self._tick)
         self._log = Log(self.partitions, ledger, self._appended)
         self.session = Session(
             self._log,
             self._open_command,
-            lambda: self._follower.trouble,
-            lambda number: self._replica.listen(number),
+            lambda: self.follower.trouble,
+            lambda number: self.replica.listen(number),
             settings.timeout_seconds,
         )
-        self._replica = Replica(self.session.answered, self._ticker.plan, clock)
-        self._ticker.watch(self._replica)
-        self._follower = Follower(
-            self.partitions, ledger, self._replica, self._reload, settings.timeout_seconds
+        self.replica = Replica(self.session.answered, self._ticker.plan, clock)
+        self._ticker.watch(self.replica)
+        self.follower = Follower(
+            self.partitions, ledger, self.replica, self._reload, settings.timeout_seconds
         )
         fetcher = Fetcher(self.partitions, names, settings.cache_bytes)
-        self.places = CustomerPlaces(self.session, self._replica, self._topics)
+        self.places = CustomerPlaces(self.session, self.replica, self.topics)
         self.publisher = Publisher(
             self.session,
             self.partitions,
@@ -70,18 +70,18 @@ class Namespace:
             fetcher,
             settings,
             self._ticker.waiting,
-            lambda size: upcoming_refs(self._replica.ledger, size),
+            lambda size: upcoming_refs(self.replica.ledger, size),
         )
         self.settler = Settler(self.session)
-        self.customers = Customers(self.session, self._replica)
-        self.dead_letters = DeadLetters(self.session, self._replica, fetcher)
+        self.customers = Customers(self.session, self.replica)
+        self.dead_letters = DeadLetters(self.session, self.replica, fetcher)
         self._snapshots = Snapshots(self.partitions, (names.snapshots, 0), ledger)
         self._cleaner = Cleaner(
             self.session,
             self.partitions,
-            self._replica,
+            self.replica,
             self._snapshots,
-            Relocator(self.session, self.partitions, self._replica, fetcher, names),
+            Relocator(self.session, self.partitions, self.replica, fetcher, names),
             names,
             clock,
         )
@@ -92,13 +92,13 @@ class Namespace:
 
     async def open(self) -> None:
         """Make the topics that are missing, catch up with the ledger, begin a session."""
-        await self._topics.prepare()
+        await self.topics.prepare()
         await patiently(self._catch_up, self._settings.timeout_seconds)
         self._log.start()
-        self._follower.start()
+        self.follower.start()
         await self.session.open()
-        count = await self._topics.partition_count()
-        if self._replica.ledger.partition_count < count:
+        count = await self.topics.partition_count()
+        if self.replica.ledger.partition_count < count:
             await self.session.run(lambda s, n: PartitionsAdded(s, n, count), Done)
         self._cleaner.start()
 
@@ -116,16 +116,17 @@ class Namespace:
         )
 
     def _appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
-        if not self._replica.appended(stored, commands, size_bytes) or self._follower.trouble:
-            self._follower.hurry()
+        if not self.replica.appended(stored, commands, size_bytes) or self.follower.trouble:
+            self.follower.hurry()
 
     async def _reload(self) -> None:
         ledger = await self._snapshots.load()
-        self._replica.restore(ledger, ledger.applied_offset + 1)
+        self.replica.restore(ledger, ledger.applied_offset + 1)
+        self.session.missed_answers()
 
     async def _catch_up(self) -> None:
         await self._reload()
-        await self._follower.catch_up()
+        await self.follower.catch_up()
 
     def _tick(self) -> None:
         self.session.submit_and_forget(Tick)
@@ -135,6 +136,6 @@ class Namespace:
         self._ticker.close()
         await self._cleaner.close()
         await self.receiver.close()
-        await self._follower.close()
+        await self.follower.close()
         await self._log.close()
         await self._cluster.close()

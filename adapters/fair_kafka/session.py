@@ -9,14 +9,15 @@ from typing import TypeVar
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.errors import AnswerLost, NotSent
-from fair_kafka.ledger.commands import Close, Command, Open
-from fair_kafka.ledger.outcomes import Answer, Duplicate, Opened, Outcome, UnknownSession
+from fair_kafka.ledger.commands import Close, Command, Open, Tick
+from fair_kafka.ledger.outcomes import Answer, Done, Duplicate, Opened, Outcome, UnknownSession
 from fair_kafka.log import Log, Ticket
 
 T = TypeVar("T")
 Build = Callable[[int, int], Command]
 
 REOPENINGS = 3
+ATTEMPTS_TO_PASS_TIME = 3
 
 
 def expect(outcome: Outcome, kind: type[T]) -> T:
@@ -61,6 +62,23 @@ class Session:
             return
         if not isinstance(answer.outcome, Duplicate):
             ticket.outcome.set_result(answer.outcome)
+
+    def missed_answers(self) -> None:
+        """Give up on what was sent: its outcome may be among what was skipped by loading a snapshot."""
+        for ticket in list(self._pending.values()):
+            if ticket.is_sent:
+                ticket.fail(AnswerLost("the outcome was skipped, since this dispatcher was away for long"))
+
+    async def pass_time(self) -> None:
+        """Let time pass up to now, so that the state is exact; tried again where a command must not be."""
+        for attempt in range(ATTEMPTS_TO_PASS_TIME):
+            try:
+                await self.run(Tick, Done)
+            except AnswerLost:
+                if attempt + 1 == ATTEMPTS_TO_PASS_TIME or self._trouble() is not None:
+                    raise
+            else:
+                return
 
     async def open(self) -> Opened:
         """Begin a session; used again when the ledger has forgotten it."""

@@ -25,6 +25,7 @@ from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Stored
 from fair_kafka.records import build_batch
 from fair_kafka.settings import KafkaSettings
 from fair_kafka.topics import TopicNames
+from tests.conformance.kafka_passwords import PASSWORD, USER
 from tests.servers.interface import BrokerServer
 
 _RESTART_SECONDS = 40.0
@@ -47,11 +48,15 @@ class AdvertisingProxy(TcpProxy):
 
 
 class KafkaHarness(Harness):
-    """Every namespace has topics of its own, which are deleted when the test ends."""
+    """Every namespace has topics of its own, which are deleted when the test ends.
+
+    Tests that need a broker that checks passwords get a PasswordKafkaHarness.
+    """
 
     features: ClassVar[Features] = Features(
-        processes=True, restartable=True, proxy=True, credentials=False, garbage=True
+        processes=True, restartable=True, proxy=True, credentials=True, garbage=True
     )
+    security: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, server: BrokerServer) -> None:
         super().__init__()
@@ -71,12 +76,12 @@ class KafkaHarness(Harness):
         if proxy is not None:
             where = {"bootstrap_servers": f"{proxy.host}:{proxy.port}"}
             settings = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS, **settings}
-        loaded = KafkaSettings.load(namespace=namespace, **where, **settings)
+        loaded = KafkaSettings.load(namespace=namespace, **where, **{**self.security, **settings})
         self._namespaces.add(namespace)
         return FairDispatcher(KafkaAdapter(loaded), loaded)
 
     def worker_target(self) -> Mapping[str, Any]:
-        return {"broker": "kafka", "bootstrap_servers": self._servers}
+        return {"broker": "kafka", "bootstrap_servers": self._servers, **self.security}
 
     def broker_address(self) -> tuple[str, int]:
         return self._server.host, self._server.port
@@ -90,6 +95,9 @@ class KafkaHarness(Harness):
         self._server.kill()
         self._server.launch()
         await Deadline(_RESTART_SECONDS).until(self._server.answers, "the server after its restart")
+
+    def unauthorised(self, namespace: str) -> FairDispatcher:
+        return self.make(namespace, None, {"password": "wrong-secret"})
 
     async def residue(self, namespace: str) -> Collection[str]:
         names = self._names(namespace)
@@ -149,3 +157,17 @@ class KafkaHarness(Harness):
             await admin.delete_topics(names, timeout_ms=5000)
         finally:
             await admin.close()
+
+
+class PasswordKafkaHarness(KafkaHarness):
+    """Over a PasswordKafka."""
+
+    security: ClassVar[Mapping[str, str]] = {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "username": USER,
+        "password": PASSWORD,
+    }
+
+    async def _delete_topics(self) -> None:
+        """Its server ends with the few tests that need it."""
