@@ -12,7 +12,7 @@ from typing import Self
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as RawChannel
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
+from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
@@ -21,6 +21,7 @@ from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.channels import Channels
 
 _CLOSE_SECONDS = 0.2
+_RECOVERY_PAUSE_SECONDS = 0.2
 
 
 class NotStored(BrokerUnavailable):
@@ -61,7 +62,26 @@ async def close_channel(channel: AbstractChannel | RawChannel) -> None:
 async def declare_queue(
     channels: Channels, name: str, arguments: Mapping[str, str | int], timeout_seconds: float
 ) -> None:
-    """Make a durable queue; one that exists with other arguments is taken as it is."""
+    """Make a durable queue; one that exists with other arguments is taken as it is.
+
+    Raises BrokerUnavailable. One that a broker which just started hasn't recovered yet is waited for.
+    """
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + timeout_seconds
+    while True:
+        try:
+            await _declare_once(channels, name, arguments, timeout_seconds)
+        except BrokerUnavailable as error:
+            if not isinstance(error.__cause__, ChannelNotFoundEntity) or clock() > give_up_at:
+                raise
+            await asyncio.sleep(_RECOVERY_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def _declare_once(
+    channels: Channels, name: str, arguments: Mapping[str, str | int], timeout_seconds: float
+) -> None:
     channel = await channels.consuming()
     try:
         with broker_errors():
