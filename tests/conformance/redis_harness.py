@@ -22,7 +22,7 @@ from fair_redis_streams.library import Library, library
 from fair_redis_streams.receipts import by_shard
 from fair_redis_streams.settings import RedisStreamsSettings
 from fair_redis_streams.shards import shard_of
-from tests.servers.interface import BrokerServer
+from tests.servers.interface import BrokerServer, at
 
 _RESTART_SECONDS = 20.0
 # Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
@@ -81,9 +81,9 @@ class RedisHarness(Harness):
         return f"{self._server.version}, {self._shards} shard{'s' if self._shards > 1 else ''}"
 
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
-        host, port = (proxy.host, proxy.port) if proxy is not None else self.broker_address()
+        url = self._server.url if proxy is None else at(self._server.url, proxy.host, proxy.port)
         time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
-        return self._make(namespace, f"redis://{host}:{port}/0", {**time_out, **settings})
+        return self._make(namespace, url, {**time_out, **settings})
 
     def _make(
         self,
@@ -96,8 +96,7 @@ class RedisHarness(Harness):
         return FairDispatcher(adapter_type(loaded), loaded)
 
     def worker_target(self) -> Mapping[str, Any]:
-        host, port = self.broker_address()
-        return {"broker": "redis", "url": f"redis://{host}:{port}/0", "shards": self._shards}
+        return {"broker": "redis", "url": self._server.url, "shards": self._shards}
 
     def broker_address(self) -> tuple[str, int]:
         return self._server.host, self._server.port
@@ -142,5 +141,4 @@ class RedisHarness(Harness):
         return shard_of(customer, self._shards)
 
     def _client(self) -> Redis:
-        host, port = self.broker_address()
-        return Redis(host=host, port=port)
+        return Redis.from_url(self._server.url)
