@@ -50,7 +50,7 @@ def _fetch(jars: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ServerAbsent("Maven is not installed, which fetches Kafka (Debian: apt-get install maven)")
-    arriving = jars.with_suffix(".arriving")
+    arriving = jars.with_name(f"{jars.name}.arriving")
     shutil.rmtree(arriving, ignore_errors=True)
     done = subprocess.run(
         [
@@ -68,7 +68,7 @@ def _fetch(jars: Path) -> None:
         raise ServerAbsent(f"Maven could not fetch Kafka {kafka_version()}:\n{done.stdout[-2000:]}")
     differing = differences(arriving, _CHECKSUMS.read_text())
     if differing:
-        raise ServerAbsent(f"the fetched jars are not those of {_CHECKSUMS.name}: {', '.join(differing)}")
+        raise ServerAbsent(f"{arriving} differs from {_CHECKSUMS.name} in {', '.join(differing)}")
     arriving.rename(jars)
 
 
