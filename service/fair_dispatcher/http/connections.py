@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from fair_dispatcher.http import problems
+from fair_dispatcher.http.lingering import LingeringTransport
 from fair_dispatcher.http.problems import MEDIA_TYPE, Kind, Problem
 from fair_dispatcher.http.settings import ServiceSettings
 from fair_dispatcher.http.trace import next_request_id
@@ -23,7 +24,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(**named)
         self._settings = settings
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._raw_head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._refused = False
@@ -31,7 +32,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; refuse when there are too many."""
-        super().connection_made(transport)
+        self._lingering = LingeringTransport(transport, self.loop)
+        super().connection_made(self._lingering)  # type: ignore[arg-type]
         if len(self.connections) > self._settings.max_connections:
             self._refuse(problems.OVERLOADED, "too many connections", retry_after=1)
         else:
@@ -39,6 +41,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, and whatever was waited for."""
+        self._lingering.lost()
         for timer in (self._head_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
@@ -46,14 +49,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._refused:
+        if self._lingering.closed:
             return
-        was_in_head = self._in_head
+        # Where a chunk begins within a head, or with one, all of it belongs to that unless the head ends.
+        begins_in_head = self._in_head or self.cycle is None or self.cycle.response_complete
         super().data_received(data)
-        if self._refused:
+        if self._lingering.closed:
             return
-        if was_in_head and self._in_head:
-            self._count_head(len(data))
+        if begins_in_head and self._in_head:
+            self._raw_head_bytes += len(data)
+            self._check_head(self._raw_head_bytes)
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             # Something that has not become a request yet, or the rest of one that is answered already.
             self._expect_head()
@@ -61,7 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a head begins."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._raw_head_bytes = True, 0, 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
@@ -126,7 +131,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _count_head(self, size_bytes: int) -> None:
         self._head_bytes += size_bytes
-        if self._head_bytes > self._settings.max_head_bytes and not self._refused:
+        self._check_head(self._head_bytes)
+
+    def _check_head(self, size_bytes: int) -> None:
+        if size_bytes > self._settings.max_head_bytes and not self._refused:
             self._refuse(problems.HEAD_TOO_LARGE, f"at most {self._settings.max_head_bytes} bytes are read")
 
     def _expect_head(self) -> None:
