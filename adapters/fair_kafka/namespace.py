@@ -136,6 +136,7 @@ class Namespace:
         self._ticker.close()
         await self._cleaner.close()
         await self.receiver.close()
+        await self.session.close()
         await self.follower.close()
         await self._log.close()
         await self._cluster.close()

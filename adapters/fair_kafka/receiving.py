@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from broker_core import envelope
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery
-from fair_kafka.errors import AnswerLost
 from fair_kafka.fetching import Fetcher, Payloads
 from fair_kafka.ledger.commands import Command, Gone, Held, Receive, Ref, Revoke, Undecodable, Vanished
 from fair_kafka.ledger.outcomes import Counted, HandedOver, Received, Revoked, Settled, UnknownSession
@@ -93,7 +92,7 @@ class Receiver:
             self._waiting(-1)
         if isinstance(outcome, UnknownSession):
             await session.reopen(number)
-            raise AnswerLost("the ledger had forgotten this dispatcher")
+            return await self._lease(max_messages, wait_seconds)
         return number, sequence, expect(outcome, Received)
 
     def _most_messages(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,6 +19,8 @@ Build = Callable[[int, int], Command]
 
 REOPENINGS = 3
 ATTEMPTS_TO_PASS_TIME = 3
+CLOSE_SECONDS = 0.3
+UNKNOWN_SESSION = UnknownSession()
 
 
 def expect(outcome: Outcome, kind: type[T]) -> T:
@@ -82,9 +85,13 @@ class Session:
 
     async def open(self) -> Opened:
         """Begin a session; used again when the ledger has forgotten it."""
+        before, self._pending = self._pending, {}
         self.number = secrets.randbits(64)
         self._sequence = 0
-        self._pending = {}
+        for ticket in before.values():
+            # What wasn't applied yet has no effect any more, and may be tried in this session.
+            if not ticket.outcome.done():
+                ticket.outcome.set_result(UNKNOWN_SESSION)
         self._began(self.number)
         return expect(await self._run_once(self._open_command), Opened)
 
@@ -95,8 +102,12 @@ class Session:
                 await self.open()
 
     async def close(self) -> None:
-        """Say good-bye, if that is possible at once."""
-        await self._run_once(Close, patience_seconds=0.0)
+        """Say good-bye, if that is possible at once; otherwise the ledger forgets this session by itself."""
+        if not self.number or self._trouble() is not None:
+            return
+        with contextlib.suppress(BrokerUnavailable, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._run_once(Close)
 
     async def run(self, build: Build, kind: type[T]) -> T:
         """Have a command applied and return its outcome, which is of this kind.
@@ -111,9 +122,8 @@ class Session:
             await self.reopen(number)
         raise AnswerLost("the ledger forgets this dispatcher again and again")
 
-    async def _run_once(self, build: Build, patience_seconds: float | None = None) -> Outcome:
-        ticket = self.submit(build, self._timeout_seconds if patience_seconds is None else patience_seconds)
-        return await self.outcome(ticket)
+    async def _run_once(self, build: Build) -> Outcome:
+        return await self.outcome(self.submit(build, self._timeout_seconds))
 
     def submit(self, build: Build, patience_seconds: float) -> Ticket:
         """Send a command off; its outcome has to be asked for by `outcome`."""

@@ -14,6 +14,8 @@ from fair_kafka import cleaning, relocating
 from fair_kafka.cluster import Lane
 from fair_kafka.records import build_batch
 from tests.adapters.kafka.stage import Stage
+from tests.servers.interface import BrokerServer
+from tests.servers.kafka_local import LocalKafka
 
 
 async def until_empty(stage: Stage, deadline: Deadline) -> None:
@@ -129,3 +131,22 @@ async def test_vanished_records_are_reported_and_their_neighbours_delivered(
     await dispatcher.ack(received)
     assert await dispatcher.backlog() == Backlog()
     assert list(await dispatcher.customers()) == []
+
+
+async def test_the_disk_falls_to_one_segment_a_partition(
+    stage: Stage, kafka: BrokerServer, deadline: Deadline
+) -> None:
+    if not isinstance(kafka, LocalKafka):
+        pytest.skip("the files of this server can't be seen from here")
+    dispatcher = await stage.open_here(segment_bytes=1 << 20, max_payload_bytes=100_000)
+    for _ in range(5):
+        await dispatcher.publish([Message(name, bytes(50_000)) for name in "ab" for _ in range(20)])
+
+    def segments() -> dict[str, int]:
+        folders = (kafka.folder / "data").glob(f"{stage.names.messages}-*")
+        return {folder.name: len(list(folder.glob("*.log"))) for folder in folders}
+
+    assert max(segments().values()) >= 4
+    await dispatcher.ack(await collect(dispatcher, 200, deadline))
+    await until_empty(stage, deadline)
+    await deadline.until(lambda: max(segments().values()) == 1, "one segment a partition")
