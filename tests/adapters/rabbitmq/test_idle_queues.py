@@ -1,0 +1,86 @@
+"""Queues of idle customers are removed, and nothing that arrives meanwhile is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker_core import FairDispatcher, Message
+from broker_core.conformance.polling import Deadline
+from fair_rabbitmq.adapter import RabbitMQAdapter
+from fair_rabbitmq.settings import RabbitMQSettings
+from tests.servers.interface import BrokerServer
+
+
+def make(server: BrokerServer, namespace: str) -> FairDispatcher:
+    settings = RabbitMQSettings.load(
+        url=server.url, namespace=namespace, idle_queue_seconds=1.0, lease_seconds=60
+    )
+    return FairDispatcher(RabbitMQAdapter(settings), settings)
+
+
+def generations(dispatcher: FairDispatcher) -> dict[str, tuple[int, int]]:
+    adapter = dispatcher._adapter
+    assert isinstance(adapter, RabbitMQAdapter)
+    known = adapter._open_parts.journal.replica.customers()
+    return {one.name: (one.oldest, one.newest) for one in known}
+
+
+@pytest.fixture
+async def pair(rabbitmq: BrokerServer) -> AsyncIterator[tuple[FairDispatcher, FairDispatcher]]:
+    namespace = f"idle-{time.time_ns()}"
+    async with make(rabbitmq, namespace) as first, make(rabbitmq, namespace) as second:
+        yield first, second
+
+
+async def test_a_queue_is_removed_when_its_customer_is_idle(
+    pair: tuple[FairDispatcher, FairDispatcher],
+) -> None:
+    first, second = pair
+    await first.publish([Message("busy"), Message("idle")])
+    held = await second.receive(2, wait=5)
+    await second.ack([one for one in held if one.customer == "idle"])
+    await Deadline(20).until(lambda: set(generations(first)) == {"busy"}, "the end of one queue")
+    # What is leased keeps its queue.
+    assert len(held) == 2
+    await second.ack(held)
+    await Deadline(20).until(lambda: not generations(first), "the end of both queues")
+    await first.publish(Message("idle", b"again"))
+    (again,) = await second.receive(1, wait=5)
+    assert again.message.payload == b"again"
+
+
+async def test_what_arrives_while_queues_are_removed_is_delivered(
+    pair: tuple[FairDispatcher, FairDispatcher],
+) -> None:
+    first, second = pair
+    removed = 0
+    expected: list[str] = []
+    received: list[str] = []
+
+    async def consume() -> None:
+        while True:
+            deliveries = await second.receive(10, wait=1)
+            await second.ack(deliveries)
+            received.extend(delivery.id for delivery in deliveries)
+
+    consuming = asyncio.create_task(consume())
+    try:
+        deadline = Deadline(40)
+        while removed < 3:
+            deadline.check("three removals")
+            expected += await first.publish(Message("a"))
+            # Until just before, while, and just after the queue goes.
+            await asyncio.sleep(1.0 + 0.1 * (len(expected) % 12))
+            for _ in range(50):
+                there = bool(generations(first))
+                expected += await first.publish(Message("a"))
+                removed += not there
+        await Deadline(20).until(lambda: len(received) >= len(expected), "all messages")
+    finally:
+        consuming.cancel()
+        await asyncio.wait([consuming])
+    assert sorted(received) == sorted(expected)
