@@ -62,6 +62,7 @@ class Namespace:
             self.partitions,
             names.messages,
             self.places,
+            lambda: self.topics.largest_batch_bytes,
             dedup=settings.dedup_window > 0,
             timeout_seconds=settings.timeout_seconds,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from broker_core import envelope
@@ -23,6 +23,7 @@ from fair_kafka.session import Session
 
 MOST_MESSAGES_PER_COMMAND = 2000
 MOST_BYTES_PER_COMMAND = 4 << 20
+RECORD_OVERHEAD_BYTES, BATCH_OVERHEAD_BYTES = 64, 1024
 ATTEMPTS, PAUSE_SECONDS = 5, 0.1
 
 Outcome = str | DispatcherError
@@ -36,6 +37,11 @@ class Item:
     message: Message
     data: bytes
     key: bytes | None
+
+    @property
+    def size_bytes(self) -> int:
+        """What its record takes at most."""
+        return len(self.data) + 4 * len(self.message.customer) + RECORD_OVERHEAD_BYTES
 
 
 @dataclass(slots=True)
@@ -64,6 +70,7 @@ class Publisher:
         partitions: Partitions,
         messages_topic: str,
         places: CustomerPlaces,
+        largest_batch_bytes: Callable[[], int],
         *,
         dedup: bool,
         timeout_seconds: float,
@@ -72,6 +79,7 @@ class Publisher:
         self._partitions = partitions
         self._topic = messages_topic
         self._places = places
+        self._largest_batch_bytes = largest_batch_bytes
         self._dedup = dedup
         self._timeout_seconds = timeout_seconds
 
@@ -79,7 +87,8 @@ class Publisher:
         """Return an id or an error for each message; a customer's messages are stored in their order."""
         outcomes: list[Outcome] = [""] * len(messages)
         failure: DispatcherError | None = None
-        for chunk in _chunks(map(self._item, range(len(messages)), messages)):
+        most_bytes = min(MOST_BYTES_PER_COMMAND, self._largest_batch_bytes() - BATCH_OVERHEAD_BYTES)
+        for chunk in _chunks(map(self._item, range(len(messages)), messages), most_bytes):
             if failure is None:
                 failure = await self._publish_chunk(chunk, outcomes)
             else:
@@ -149,17 +158,15 @@ class Publisher:
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
+def _chunks(items: Iterator[Item], most_bytes: int) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     size_bytes = 0
     for item in items:
-        if chunk and (
-            len(chunk) == MOST_MESSAGES_PER_COMMAND or size_bytes + len(item.data) > MOST_BYTES_PER_COMMAND
-        ):
+        if chunk and (len(chunk) == MOST_MESSAGES_PER_COMMAND or size_bytes + item.size_bytes > most_bytes):
             yield chunk
             chunk, size_bytes = [], 0
         chunk.append(item)
-        size_bytes += len(item.data)
+        size_bytes += item.size_bytes
     if chunk:
         yield chunk
 

@@ -33,6 +33,7 @@ from fair_kafka.settings import KafkaSettings
 TOPIC_EXISTS, INVALID_PARTITIONS = 36, 37
 PATIENCE_SECONDS, PAUSE_SECONDS = 30.0, 0.05
 OVERHEAD_BYTES = 64 << 10
+OTHER_SEGMENT_BYTES = 16 << 20
 SEGMENT_MS = 3_600_000
 INDEX_BYTES = 1 << 20
 TOPIC_RESOURCE = 2
@@ -76,7 +77,10 @@ class Topics:
         self._settings = settings
         largest = settings.max_payload_bytes + settings.max_headers_bytes + OVERHEAD_BYTES
         self._largest_message_bytes = largest
+        # Of the messages' topic; the others take as large batches as their writers make.
         self._segment_bytes = max(settings.segment_bytes, largest)
+        self._other_segment_bytes = max(OTHER_SEGMENT_BYTES, largest)
+        self.largest_batch_bytes = self._segment_bytes
         self._adding = asyncio.Lock()
 
     async def prepare(self) -> None:
@@ -110,14 +114,15 @@ class Topics:
         return min(self._settings.partition_step, self._settings.max_partitions)
 
     def _configuration(self, name: str) -> dict[str, str]:
+        segment_bytes = self._segment_bytes if name == self._names.messages else self._other_segment_bytes
         configuration = {
             "cleanup.policy": "delete",
             "retention.ms": "-1",
             "retention.bytes": "-1",
-            "segment.bytes": str(self._segment_bytes),
+            "segment.bytes": str(segment_bytes),
             "segment.ms": str(SEGMENT_MS),
             "segment.index.bytes": str(INDEX_BYTES),
-            "max.message.bytes": str(self._segment_bytes),
+            "max.message.bytes": str(segment_bytes),
             "file.delete.delay.ms": "1000",
         }
         if name == self._names.ledger:
@@ -155,10 +160,14 @@ class Topics:
         for key, value in expected.items():
             if found.get(key, value) != value:
                 raise ConfigurationError(f"topic {name} has {key}={found[key]}, but must have {value}")
-        for key in ("max.message.bytes", "segment.bytes"):
-            if int(found.get(key, self._largest_message_bytes)) < self._largest_message_bytes:
+        least = self._largest_message_bytes if name == self._names.messages else self._other_segment_bytes
+        sizes = {key: int(found.get(key, least)) for key in ("max.message.bytes", "segment.bytes")}
+        if name == self._names.messages:
+            self.largest_batch_bytes = min(sizes.values())
+        for key, size_bytes in sizes.items():
+            if size_bytes < least:
                 raise ConfigurationError(
-                    f"topic {name} has {key}={found[key]}, too little for max_payload_bytes="
+                    f"topic {name} has {key}={size_bytes}, but must have {least} for max_payload_bytes="
                     f"{self._settings.max_payload_bytes} and max_headers_bytes="
                     f"{self._settings.max_headers_bytes}: lower these or raise that"
                 )

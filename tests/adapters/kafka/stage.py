@@ -44,7 +44,7 @@ class Stage(KafkaHarness):
     async def inside(self) -> AsyncIterator[Namespace]:
         """Open the parts of a dispatcher of its own."""
         self._namespaces.add(self.name)
-        namespace = Namespace(self.settings())
+        namespace = Namespace(self.settings(max_payload_bytes=1000))
         try:
             await namespace.open()
             yield namespace
