@@ -36,6 +36,7 @@ from fair_rabbitmq.receipts import Receipts, dispatcher_name
 from fair_rabbitmq.receiving import Receiver
 from fair_rabbitmq.records import DUE, REDRIVEN, letter_of
 from fair_rabbitmq.registry import Registry
+from fair_rabbitmq.retirement import Retirement
 from fair_rabbitmq.scheduling import Scheduler
 from fair_rabbitmq.session import Session
 from fair_rabbitmq.settings import RabbitMQSettings
@@ -60,12 +61,13 @@ class _Parts:
     connections: Connections
     customers: Customers
     registry: Registry
+    retirement: Retirement
 
 
 class RabbitMQAdapter(BrokerAdapter):
     """A durable queue for each customer, a journal for the rest, fair shares for each dispatcher's consumers.
 
-    client: not taken, since publishing and consuming need connections of their own, made anew when they break.
+    client: not taken, for publishing and consuming need connections of their own that are made anew.
     """
 
     settings_type: ClassVar[type[RabbitMQSettings]] = RabbitMQSettings
@@ -81,8 +83,8 @@ class RabbitMQAdapter(BrokerAdapter):
         priorities=False,
         max_customers=5000,
         takeover_seconds=1.0,
-        residue="the namespace's exchanges, journal, dead letters and delays; queues of customers idle for less "
-        "than idle_queue_seconds",
+        residue="exchanges, journal, dead letters and delays of the namespace; "
+        "queues of customers idle for less than idle_queue_seconds",
     )
 
     def __init__(self, settings: RabbitMQSettings, client: Any = None) -> None:
@@ -106,6 +108,7 @@ class RabbitMQAdapter(BrokerAdapter):
             await parts.peers.start()
             await parts.delays.start()
             await parts.dead_letters.start()
+            parts.retirement.start()
         except BaseException:
             await _close(parts)
             raise
@@ -160,9 +163,9 @@ class RabbitMQAdapter(BrokerAdapter):
 
 
 def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
-    assert settings.url is not None
     topology = Topology(settings.namespace, settings.queue_type, settings.hashed_queues)
-    url, timeout = settings.url.get_secret_value(), settings.timeout_seconds
+    url = settings.url.get_secret_value() if settings.url is not None else ""
+    timeout = settings.timeout_seconds
     connections = Connections(
         url, f"fair-dispatcher {settings.namespace}", timeout, settings.heartbeat_seconds
     )
@@ -215,9 +218,16 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     def stays_here() -> bool:
         return is_alone() and (receiver.is_wanted or receiver.is_lingering)
 
+    scheduler.on_change = receiver.news.tell
     scheduler.is_alone, scheduler.stays_here = is_alone, stays_here
 
+    retirement = Retirement(
+        journal, topology, line, consumers, scheduler, leases, peers, settings.idle_queue_seconds
+    )
+    publisher.on_publish = retirement.note_published
+
     def on_event(writer: str, event: Event) -> None:
+        retirement.note(event)
         if isinstance(event, _OF_CUSTOMERS):
             scheduler.look_anew()
             receiver.news.tell()
@@ -241,6 +251,7 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         connections,
         customers,
         registry,
+        retirement,
     )
 
 
@@ -248,6 +259,7 @@ _OF_CUSTOMERS = (CustomerSeen, CustomerRetired, CustomerRemoved, PolicySet)
 
 
 async def _close(parts: _Parts) -> None:
+    await parts.retirement.close()
     await parts.receiver.close()
     await parts.settler.close()
     await asyncio.gather(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from collections.abc import Awaitable
+from typing import Any, TypeVar, cast
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
@@ -140,7 +140,7 @@ class Link:
             await asyncio.wait({connection_closed}, timeout=CLOSE_SECONDS)
             return
         wire = wire_of(connection)
-        wire.READER_CLOSE_TIMEOUT = CLOSE_SECONDS  # type: ignore[misc]
+        cast(Any, wire).READER_CLOSE_TIMEOUT = CLOSE_SECONDS
         closing = asyncio.ensure_future(connection.close())
         await asyncio.wait({closing}, timeout=2 * CLOSE_SECONDS)
         if not closing.done():
@@ -163,7 +163,7 @@ class Link:
             await asyncio.wait(self._dropping, timeout=CLOSE_SECONDS)
 
     async def bounded(self, wire: Wire, call: Awaitable[T]) -> T:
-        """Return what a call on this connection returns; drops the connection if there is no answer in time."""
+        """Return what a call on this connection returns; drops it if there is no answer in time."""
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 return await call
@@ -175,7 +175,8 @@ class Link:
 
 def wire_of(connection: aio_pika.Connection) -> Wire:
     """Return aiormq's part of a connection."""
-    assert connection.transport is not None
+    if connection.transport is None:
+        raise NotSent("the connection is closed")
     return cast(Wire, connection.transport.connection)
 
 
@@ -184,7 +185,7 @@ def _is_open(connection: aio_pika.Connection) -> bool:
 
 
 class Connections:
-    """Publishing and consuming on connections of their own, for a full broker stops reading from publishers."""
+    """Publishing and consuming have connections of their own: a full broker stops reading from publishers."""
 
     def __init__(self, url: str, name: str, timeout_seconds: float, heartbeat_seconds: int) -> None:
         self.publisher = Link(url, f"{name} publishing", timeout_seconds, heartbeat_seconds)
@@ -201,6 +202,3 @@ class Connections:
     async def close(self) -> None:
         """Disconnect. Idempotent; takes a second at most."""
         await asyncio.gather(self.publisher.close(), self.consumer.close())
-
-
-Listener = Callable[[], None]

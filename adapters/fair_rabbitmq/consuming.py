@@ -224,7 +224,7 @@ class Consumers:
         await self._until_settled([s for s in self.sources.values() if s.tag is not None and not s.buffered])
 
     async def refill(self, source: Source, wanted: int) -> None:
-        """Return when the source's buffer holds something again, or its queue is empty as far as one can know."""
+        """Return when the source's buffer holds something again, or its queue is known to be empty."""
         if source.buffered or not source.full:
             return
         if source.tag is None or source.outstanding >= source.prefetch:

@@ -31,9 +31,17 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
             "something of this name exists in RabbitMQ with other properties", retryable=False
         )
     if isinstance(error, ssl.SSLCertVerificationError):
-        return BrokerUnavailable("RabbitMQ's certificate is not valid, or its issuer not trusted", retryable=False)
+        return BrokerUnavailable(
+            "RabbitMQ's certificate is not valid, or its issuer not trusted", retryable=False
+        )
     return BrokerUnavailable(f"RabbitMQ can't be reached or doesn't answer in time ({type(error).__name__})")
 
 
 # What the client raises when the broker, or the way to it, fails.
-CLIENT_ERRORS = (exceptions.AMQPError, exceptions.ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
+CLIENT_ERRORS = (
+    exceptions.AMQPError,
+    exceptions.ChannelInvalidStateError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+)

@@ -114,8 +114,8 @@ class Peers:
 
     async def _send(self, dispatchers: list[str], number: str, topic: str, body: Request) -> list[str]:
         """Send to inboxes; return the dispatchers that have none."""
-        message = {"number": number, "topic": topic, "from": self._journal.dispatcher}
-        message.update(body if topic == "answer" else {"body": body})  # type: ignore[arg-type]
+        message: Request = {"number": number, "topic": topic, "from": self._journal.dispatcher}
+        message.update(body if topic == "answer" else {"body": body})
         data = json.dumps(message).encode()
         posts = []
         for place, dispatcher in enumerate(dispatchers):
@@ -140,11 +140,13 @@ class Peers:
         finally:
             del self._waiting[number]
         if not answer.get("ok"):
-            raise BrokerUnavailable(f"the dispatcher that owns the lease can't do it now: {answer.get('why')}") from Closed()
+            raise BrokerUnavailable(
+                f"the dispatcher that owns the lease can't do it now: {answer.get('why')}"
+            ) from Closed()
         return answer
 
     async def ask_all(self, topic: str, body: Request | None = None) -> list[Request]:
-        """Ask all that live and return the answers that come soon; who doesn't answer isn't waited for again."""
+        """Ask all that live; return what is answered soon. Who doesn't answer isn't waited for again."""
         me = self._journal.dispatcher
         names = [name for name in self._journal.replica.writers.live() if name != me]
         if not names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from broker_core import envelope
@@ -34,7 +34,9 @@ class _Entry:
     message: Message
     id: str
     resent: bool = False
-    outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    outcome: asyncio.Future[Outcome] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Dedup:
@@ -58,7 +60,9 @@ class Dedup:
             if not entry.outcome.done() or isinstance(entry.outcome.result(), str):
                 return entry, False
             # It may be stored or not: the same id again, so that a second copy is recognised.
-            again = _Entry(message, entry.id, isinstance(entry.outcome.result(), OutcomeUnknown) or entry.resent)
+            again = _Entry(
+                message, entry.id, isinstance(entry.outcome.result(), OutcomeUnknown) or entry.resent
+            )
             self._known[key] = (known[0], again)
             return again, True
         entry = _Entry(message, ids.next())
@@ -79,6 +83,7 @@ class Publisher:
         self._ids = Ids()
         self._dedup = Dedup(dedup_window_seconds)
         self._sending: set[asyncio.Task[None]] = set()
+        self.on_publish: Callable[[str], None] = lambda owner: None
 
     async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         """Return an id or an error for each message; a customer's messages are stored in their order.
@@ -131,10 +136,14 @@ class Publisher:
             )
         failure = await self.post(posts, owners)
         for entry, post in zip(entries, posts, strict=True):
-            entry.outcome.set_result(entry.id if post.confirmed and not post.returned else _why(post, failure))
+            entry.outcome.set_result(
+                entry.id if post.confirmed and not post.returned else _why(post, failure)
+            )
 
     async def post(self, posts: list[Post], owners: list[str]) -> DispatcherError | None:
         """Store posts; return why those that are not confirmed aren't. Resends nothing that was sent."""
+        for owner in set(owners):
+            self.on_publish(owner)
         for pause_seconds in (*PAUSES_SECONDS, None):
             try:
                 if unknown := self._registry.unknown_of(owners):
@@ -165,7 +174,9 @@ class Publisher:
         except CLIENT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 if not _unblocked(wire):
-                    raise OutcomeUnknown("RabbitMQ has an alarm: it reads no messages until it is over") from error
+                    raise OutcomeUnknown(
+                        "RabbitMQ has an alarm: it reads no messages until it is over"
+                    ) from error
                 self._link.drop(wire)  # type: ignore[arg-type]
             raise to_dispatcher_error(error) from error
         if any(post.confirmed is None for post in posts):

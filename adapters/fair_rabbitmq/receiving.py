@@ -1,12 +1,13 @@
-"""Receives: takes what the schedule says, writes it into the journal, hands it over; waits without polling."""
+"""Receives: takes what the schedule says, tells the journal, hands it over; waits without polling."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from broker_core import envelope
 from broker_core.errors import BrokerUnavailable, DispatcherError
@@ -84,7 +85,7 @@ class Receiver:
         self.news = News()
         self._receiving = 0
         self._lingering: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def is_wanted(self) -> bool:
@@ -173,7 +174,7 @@ class Receiver:
         task: asyncio.Task[list[Delivery]] = asyncio.create_task(
             self._gather_and_hand_over(max_messages), name="fair-dispatcher-receive"
         )
-        self._tasks.add(task)  # type: ignore[arg-type]
+        self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             return await asyncio.shield(task)
@@ -187,8 +188,8 @@ class Receiver:
         if task.result():
             self._own(self._settler.release_quietly([delivery.receipt for delivery in task.result()]))
 
-    def _own(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type,var-annotated]
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

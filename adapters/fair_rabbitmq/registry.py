@@ -80,7 +80,9 @@ class Registry:
                 queue = topology.queue(owner, generation)
                 frames += [
                     Queue.Declare(
-                        queue=queue, durable=True, arguments=topology.queue_arguments()  # type: ignore[arg-type]
+                        queue=queue,
+                        durable=True,
+                        arguments=topology.queue_arguments(),  # type: ignore[arg-type]
                     ),
                     Queue.Bind(queue=queue, exchange=topology.exchange, routing_key=topology.key(owner)),
                 ]
@@ -105,8 +107,7 @@ class Registry:
                         routing_key=topology.key(owner),
                     )
                     for owner in stale
-                    if (known := replica.customer(owner)) is not None
-                    and known.retired >= generations[owner]
+                    if (known := replica.customer(owner)) is not None and known.retired >= generations[owner]
                 ]
             )
             owners = stale

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from broker_core.errors import BrokerUnavailable
@@ -19,6 +20,7 @@ from fair_rabbitmq.session import by_session
 from fair_rabbitmq.topology import Topology
 
 _SWEPT = 100
+_LEAVE_SECONDS = 3.0
 
 
 class Scheduler:
@@ -35,6 +37,8 @@ class Scheduler:
         self._ring = DeficitRoundRobin(quantum, self._weight)
         self._newcomers: set[str] = set()
         self._stale = True
+        self._leaving: dict[str, float] = {}
+        self.on_change: Callable[[], None] = lambda: None
         self.turn = asyncio.Lock()
         self.is_alone: Callable[[], bool] = lambda: True
         self.stays_here: Callable[[], bool] = lambda: False
@@ -144,6 +148,8 @@ class Scheduler:
             await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in empty])
 
     def _skips(self, owner: str) -> bool:
+        if self._leaving and self._leaving.get(owner, 0.0) > time.monotonic():
+            return True
         return not self._topology.hashed_queues and self._is_paused(owner)
 
     async def _consume_changed(self, wanted: int) -> None:
@@ -160,12 +166,10 @@ class Scheduler:
         if any(source.tag is not None for source in ended):
             await consumers.end(ended)
         fresh: list[Source] = []
-        for owner, one in known.items():
-            if self._skips(owner):
-                continue
-            source = self._source(owner)
-            if source is not None and source.tag is None:
-                fresh.append(source)
+        for owner in known:
+            there = None if self._skips(owner) else self._source(owner)
+            if there is not None and there.tag is None:
+                fresh.append(there)
         if fresh:
             need = share(wanted, len(fresh))
             await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in fresh])
@@ -245,6 +249,22 @@ class Scheduler:
             source = Source(owner, known.oldest, self._topology.queue(owner, known.oldest))
             self._consumers.sources[owner] = source
         return source
+
+    async def leave(self, owner: str) -> None:
+        """Consume this owner's queue no longer, for a few seconds at most; give back what came from it."""
+        self._leaving[owner] = time.monotonic() + _LEAVE_SECONDS
+        source = self._consumers.sources.get(owner)
+        if source is None:
+            return
+        async with self.turn:
+            self._stale = True
+            await self._consumers.end([source])
+
+    def stay(self, owner: str) -> None:
+        """Consume the owner's queue again."""
+        if self._leaving.pop(owner, None) is not None:
+            self._stale = True
+            self.on_change()
 
     def forfeit(self, customers: Iterable[str]) -> None:
         """Drop the credit of customers whose messages were taken away."""

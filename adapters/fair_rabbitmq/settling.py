@@ -55,7 +55,7 @@ class Settler:
         self._dead_letters = dead_letters
         self._peers = peers
         self._ended = ended
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._expiring: asyncio.Task[None] | None = None
         self._ends_changed = asyncio.Event()
         peers.handle("settle", self._settle_for_peer)
@@ -136,11 +136,11 @@ class Settler:
         return claim.receipt in self._leases.finished or claim.id in self._ended
 
     def _own(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)  # type: ignore[arg-type]
+        self._tasks.add(task)
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)  # type: ignore[arg-type]
+        self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
 

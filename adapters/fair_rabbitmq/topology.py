@@ -3,8 +3,8 @@
 | object | type | meaning | removed |
 |---|---|---|---|
 | `fairdispatch:{namespace}` | direct exchange | customer's key → its queue | never |
-| `fairdispatch:{namespace}:q:{readable}-{hash}:{generation}` | queue | a customer's ready messages | when idle for a while |
-| `fairdispatch:{namespace}:inbox:{dispatcher}` | exclusive queue | requests to a dispatcher | with its connection |
+| `fairdispatch:{namespace}:q:{key}:{generation}` | queue | a customer's ready messages | when idle for long |
+| `fairdispatch:{namespace}:inbox:{name}` | exclusive queue | requests to a dispatcher | with its connection |
 | `fairdispatch:{namespace}:peers` | fanout exchange | requests to all dispatchers | never |
 | `fairdispatch:{namespace}:journal` | stream | see `journal` | never |
 | `fairdispatch:{namespace}:dead` | stream | payloads of dead letters | never |

@@ -172,7 +172,8 @@ class WireChannel(Channel):
     def _complete(self) -> None:
         content, header, parts = self._content, self._header, self._body
         self._content, self._header, self._body = None, None, []
-        assert header is not None
+        if header is None:
+            return
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if isinstance(content, Basic.Deliver):
             self.on_delivery(content, header.properties, body)
@@ -224,9 +225,7 @@ class WireChannel(Channel):
             return []
         return await asyncio.gather(*await self.ask(frames))
 
-    async def ask(
-        self, frames: Sequence[Frame], first: Sequence[Frame] = ()
-    ) -> list[asyncio.Future[Frame]]:
+    async def ask(self, frames: Sequence[Frame], first: Sequence[Frame] = ()) -> list[asyncio.Future[Frame]]:
         """The same without waiting for the answers. first: frames without an answer that go before."""
         payload = b"".join([marshal(frame, self.number) for frame in (*first, *frames)])
         async with self._sending:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from broker_core.conformance.consuming import assert_backlog, collect, messages, running
 from broker_core.conformance.harness import Harness
 from broker_core.conformance.polling import Deadline
@@ -14,11 +16,15 @@ from broker_core.conformance.stubbornness import (
     again_and_again,
     consume_stubbornly,
     publish_stubbornly,
+    settle_stubbornly,
     with_ids,
 )
 from broker_core.model import Message
 
 
+# Some brokers take long to come back.
+@pytest.mark.deadline(150)
+@pytest.mark.timeout(180)
 class TestBrokerRestart:
     """The broker's process is killed and comes back."""
 
@@ -55,6 +61,28 @@ class TestBrokerRestart:
         recorder.check(confirmed, duplicates_allowed=2 * 3 * 20)
 
     @requires("restartable")
+    async def test_i1_no_state_loses_anything_by_a_restart(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Delayed and dead messages are after a restart what they were, leased ones are leased or ready."""
+        dispatcher = await harness.open(namespace, lease_seconds=300)
+        await dispatcher.publish(messages("a", 10))
+        held = await collect(dispatcher, 4, deadline)
+        await dispatcher.nack(held[0], delay=60)
+        await dispatcher.dead_letter(held[1], reason="no")
+        await harness.restart_broker()
+
+        async def all_there() -> bool:
+            now = await again_and_again(lambda: dispatcher.backlog("a"), deadline)
+            return (now.ready + now.leased, now.delayed, now.dead) == (8, 1, 1)
+
+        await deadline.until(all_there, "all ten messages")
+        left = 8 - await settle_stubbornly(lambda: dispatcher.ack(held[2]), deadline)
+        left -= await settle_stubbornly(lambda: dispatcher.ack(held[3]), deadline)
+        await dispatcher.ack(await collect(dispatcher, left, deadline))
+        await assert_backlog(dispatcher, "a", delayed=1, dead=1)
+
+    @requires("restartable", "lease_enforced_by")
     async def test_i1_every_state_survives_a_restart(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

@@ -30,6 +30,7 @@ from broker_core.conformance.polling import Deadline
 from broker_core.conformance.recorder import Recorder
 from broker_core.conformance.requirements import requires
 from broker_core.conformance.sizes import Size
+from broker_core.conformance.stubbornness import again_and_again
 from broker_core.dispatcher import FairDispatcher
 from broker_core.model import CustomerPolicy, Message
 
@@ -168,6 +169,27 @@ class TestFairnessBound:
         assert_fair(served(recorder.deliveries), publisher.settings.quantum)
 
     @requires("restartable")
+    @pytest.mark.deadline(150)
+    @pytest.mark.timeout(180)
+    async def test_f12_fairness_outlives_the_broker_when_all_is_acked(
+        self, harness: Harness, namespace: str, deadline: Deadline
+    ) -> None:
+        """Killing and restarting the broker between two receives that cut a visit short."""
+        dispatcher = await harness.open(namespace)
+        names = harness.customers(namespace, 5)
+        await publish_all(dispatcher, [m for name in names for m in messages(name, 200)])
+        recorder = Recorder()
+        await drain([dispatcher], recorder, deadline, max_messages=7, count=333)
+        await harness.restart_broker()
+        while len(recorder) < 1000:
+            deadline.check("an end of the messages")
+            deliveries = await again_and_again(lambda: dispatcher.receive(7, wait=5), deadline)
+            recorder.record(deliveries)
+            await dispatcher.ack(deliveries)
+        recorder.check(set(recorder.ids))
+        assert_bounded(one_by_one(recorder.deliveries), dispatcher.settings.quantum)
+
+    @requires("restartable", "lease_enforced_by")
     async def test_f12_fairness_outlives_the_broker(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

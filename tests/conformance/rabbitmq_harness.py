@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import aio_pika
 
@@ -22,6 +25,11 @@ from tests.servers.interface import BrokerServer
 _RESTART_SECONDS = 40.0
 # Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
 _PROXY_TIMEOUT_SECONDS = 1.0
+
+
+class _Managed(Protocol):
+    @property
+    def management_url(self) -> str: ...
 
 
 class RabbitMQHarness(Harness):
@@ -68,11 +76,38 @@ class RabbitMQHarness(Harness):
         )
 
     async def residue(self, namespace: str) -> Collection[str]:
-        # What exists can only be listed through the management API; known names are asked for here.
-        return []
+        return await asyncio.to_thread(self._listed, f"fairdispatch:{namespace}")
+
+    def _listed(self, prefix: str) -> list[str]:
+        base = urlsplit(cast(_Managed, self._server).management_url)
+        login = f"{base.username}:{base.password}".encode()
+        names = []
+        for kind in ("queues", "exchanges"):
+            request = Request(
+                f"http://{base.hostname}:{base.port}/api/{kind}?columns=name",
+                headers={"Authorization": f"Basic {base64.b64encode(login).decode()}"},
+            )
+            with urlopen(request, timeout=10) as answer:
+                names += [f"{kind} {one['name']}" for one in json.load(answer)]
+        return [name for name in names if name.partition(" ")[2].startswith((f"{prefix}:", prefix))]
 
     def constant_residue(self, namespace: str) -> Collection[str]:
-        return []
+        topology = Topology(namespace)
+        constant = {
+            f"exchanges {topology.exchange}",
+            f"exchanges {topology.peers_exchange}",
+            f"queues {topology.journal}",
+            f"queues {topology.dead_letters}",
+        }
+        # Queues of customers stay until they were idle for a while, inboxes as long as their dispatchers.
+        passing = (
+            f"queues {topology.exchange}:q:",
+            f"queues {topology.inbox('')}",
+            f"queues {topology.delays}",
+        )
+        return [
+            name for name in self._listed(topology.exchange) if name in constant or name.startswith(passing)
+        ]
 
     async def inject_garbage(self, namespace: str, customer: str) -> None:
         topology = Topology(namespace)
@@ -83,23 +118,3 @@ class RabbitMQHarness(Harness):
             await exchange.publish(
                 aio_pika.Message(b"no envelope \xff"), routing_key=topology.key(customer), mandatory=True
             )
-
-
-def server_at(url: str) -> BrokerServer:
-    """Return a server that somebody else runs, which can't be restarted."""
-    parts = urlsplit(url)
-
-    class Running:
-        version = "external"
-        host = parts.hostname or "127.0.0.1"
-        port = parts.port or 5672
-
-        def kill(self) -> None:
-            raise NotImplementedError
-
-        launch = stop = kill
-
-        def answers(self) -> bool:
-            return True
-
-    return Running()
