@@ -208,8 +208,8 @@ def test_same_as_the_model(server: LocalRedis, pytestconfig: pytest.Config) -> N
     run_state_machine_as_test(
         OnServer,
         settings=settings(
-            max_examples=30 if short else 500,
-            stateful_step_count=50 if short else 100,
+            max_examples=30 if short else 300,
+            stateful_step_count=50 if short else 80,
             derandomize=short,
             database=None,
             deadline=None,
