@@ -80,7 +80,8 @@ format: setup ## Format the code and mend what the linter can
 proto: setup ## Generate the Python code of what is written in protobuf
 	$(PY) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. broker_core/envelope.proto
 	$(PY) -m grpc_tools.protoc -Iadapters --python_out=adapters --pyi_out=adapters \
-	  $(addprefix adapters/fair_kafka/ledger/,ledger.proto snapshot.proto)
+	  $(addprefix adapters/,fair_kafka/ledger/ledger.proto fair_kafka/ledger/snapshot.proto \
+	    fair_rabbitmq/journal/journal.proto)
 
 .PHONY: docs
 docs: setup ## Make pages of docs/ and compose/.env.example anew, from code, help texts, settings and tests
