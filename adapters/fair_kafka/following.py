@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.cluster import Lane
 from fair_kafka.errors import Refused
+from fair_kafka.ledger.codec import NewerRecord
 from fair_kafka.partitions import LATEST, Fetched, Partitions, Place, only
 from fair_kafka.records import read_batches
 from fair_kafka.replica import Replica
@@ -108,7 +109,11 @@ class Follower:
             for record in records:
                 if record.value is None:
                     raise Refused("a record of the ledger is damaged", retryable=False)
-                self._replica.apply(record.offset, record.timestamp_ms, record.value)
+                try:
+                    self._replica.apply(record.offset, record.timestamp_ms, record.value)
+                except NewerRecord as error:
+                    reason = "the ledger has a record of a later version: update this dispatcher"
+                    raise Refused(reason, retryable=False) from error
             applied += len(records)
             if applied >= RECORDS_PER_TURN:
                 applied = 0

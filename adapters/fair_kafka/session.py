@@ -146,8 +146,11 @@ class Session:
             async with asyncio.timeout(wait_seconds + 2 * self._timeout_seconds):
                 return await ticket.outcome
         except TimeoutError as error:
+            trouble = self._trouble()
+            if trouble is not None and not trouble.retryable:
+                raise AnswerLost(str(trouble), retryable=False) from trouble
             kind = AnswerLost if ticket.is_sent else NotSent
-            raise kind("Kafka doesn't answer in time") from (self._trouble() or error)
+            raise kind("Kafka doesn't answer in time") from (trouble or error)
         finally:
             self._log.forget(ticket)
             pending.pop(ticket.command.sequence, None)

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker_core import open_dispatcher
-from broker_core.errors import ConfigurationError
+from broker_core.errors import BrokerUnavailable, ConfigurationError
+from fair_kafka.cluster import Lane
+from fair_kafka.ledger.codec import FORMAT
+from fair_kafka.ledger.ledger_pb2 import Record
+from fair_kafka.records import build_batch
 from fair_kafka.topics import TopicNames
 from tests.adapters.kafka.stage import Stage
 
@@ -88,3 +92,12 @@ async def test_security_settings_that_contradict_are_refused(settings: dict[str,
     dispatcher = open_dispatcher(broker="kafka", bootstrap_servers="127.0.0.1:9", **settings)
     with pytest.raises(ConfigurationError, match=named):
         await dispatcher.open()
+
+
+async def test_a_ledger_of_a_later_version_is_refused(stage: Stage) -> None:
+    _, inside = await stage.dispatcher_and_inside()
+    record = build_batch([(None, Record(format=FORMAT + 1).SerializeToString(), ())])
+    await inside.partitions.store(Lane.APPEND, {(stage.names.ledger, 0): record})
+    with pytest.raises(BrokerUnavailable, match="update this dispatcher") as caught:
+        await stage.open_here()
+    assert not caught.value.retryable
