@@ -19,7 +19,8 @@ class Source:
 
     outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
     the queue was last known to be empty, so that an empty buffer doesn't mean an empty queue.
-    cost: of its messages, a moving average.
+    cost: of its messages, a moving average. broken_until: left alone until then (monotonic seconds), since
+    the broker didn't answer for it.
     """
 
     owner: str
@@ -31,6 +32,7 @@ class Source:
     buffered: int = 0
     full: bool = False
     cost: float = 1.0
+    broken_until: float = 0.0
 
 
 @dataclass(slots=True, eq=False)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _FEWEST_AHEAD = 16
 _MOST_AHEAD = 1000
 _REFILL_SECONDS = 0.5
+_BROKEN_SECONDS = 30.0
 _FRAMES_AT_ONCE = 500
 
 Prefetch = Callable[[str], int]
@@ -179,6 +180,7 @@ class Consumers:
         for start in range(0, len(sources), _FRAMES_AT_ONCE):
             part = sources[start : start + _FRAMES_AT_ONCE]
             frames: list[Frame] = []
+            owners: list[Source] = []
             for source, wanted in sorted(part, key=lambda one: one[1]):
                 if source.tag is not None:
                     frames.append(Basic.Cancel(consumer_tag=source.tag))
@@ -190,8 +192,22 @@ class Consumers:
                 source.tag, source.prefetch, source.outstanding, source.full = tag, prefetch, 0, False
                 self._by_tag[tag] = source
                 frames.append(Basic.Consume(queue=source.queue, consumer_tag=tag))
-            await session.call(frames)
+                owners += [source] * (len(frames) - len(owners))
+            await self._call_for(session, frames, owners)
         await self._until_settled([source for source, _ in sources if not source.buffered])
+
+    async def _call_for(self, session: Session, frames: Sequence[Frame], owners: Sequence[Source]) -> None:
+        """Call, and if an answer doesn't come leave the queue alone that it is about: others may be well."""
+        answered: list[asyncio.Future[Frame]] = []
+        try:
+            await session.call(frames, answered)
+        except BrokerUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError) and answered and answered[0].done():
+                stuck = next((o for o, a in zip(owners, answered, strict=False) if not a.done()), None)
+                if stuck is not None:
+                    log.warning("the broker can't serve one of the queues: it is left alone for a while")
+                    stuck.broken_until = time.monotonic() + _BROKEN_SECONDS
+            raise
 
     async def _until_settled(self, sources: Sequence[Source]) -> None:
         """Return when each source has brought something, or its queue is known to be empty."""

@@ -177,7 +177,8 @@ class Publisher:
                     raise OutcomeUnknown(
                         "RabbitMQ has an alarm: it reads no messages until it is over"
                     ) from error
-                self._link.drop(wire)  # type: ignore[arg-type]
+                if not any(post.confirmed for post in posts):
+                    self._link.drop(wire)  # type: ignore[arg-type]
             raise to_dispatcher_error(error) from error
         if any(post.confirmed is None for post in posts):
             raise BrokerUnavailable("the connection broke before RabbitMQ confirmed") from ConnectionError()

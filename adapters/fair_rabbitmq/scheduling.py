@@ -38,6 +38,7 @@ class Scheduler:
         self._newcomers: set[str] = set()
         self._stale = True
         self._leaving: dict[str, float] = {}
+        self._try_again_at = math.inf
         self.on_change: Callable[[], None] = lambda: None
         self.turn = asyncio.Lock()
         self.is_alone: Callable[[], bool] = lambda: True
@@ -127,8 +128,8 @@ class Scheduler:
     async def _consume_all(self, wanted: int) -> None:
         consumers = self._consumers
         await consumers.open()
-        if self._stale:
-            self._stale = False
+        if self._stale or self._try_again_at < time.monotonic():
+            self._stale, self._try_again_at = False, math.inf
             try:
                 await self._consume_changed(wanted)
             except BaseException:
@@ -149,6 +150,10 @@ class Scheduler:
 
     def _skips(self, owner: str) -> bool:
         if self._leaving and self._leaving.get(owner, 0.0) > time.monotonic():
+            return True
+        source = self._consumers.sources.get(owner)
+        if source is not None and source.broken_until and source.broken_until > time.monotonic():
+            self._try_again_at = min(self._try_again_at, source.broken_until)
             return True
         return not self._topology.hashed_queues and self._is_paused(owner)
 

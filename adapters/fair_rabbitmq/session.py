@@ -38,10 +38,12 @@ class Session:
         """Tell whether this delivery is neither settled nor lost."""
         return arrival.tag in self._unacked and self.alive
 
-    async def call(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Send frames that are answered. Bounded; raises BrokerUnavailable."""
+    async def call(
+        self, frames: Sequence[Frame], answers: list[asyncio.Future[Frame]] | None = None
+    ) -> list[Frame]:
+        """Send frames that are answered. Bounded; raises BrokerUnavailable. answers: see WireChannel.call."""
         wire = self.channel.connection
-        return await self._link.bounded(wire, self.channel.call(frames))  # type: ignore[arg-type]
+        return await self._link.bounded(wire, self.channel.call(frames, answers))  # type: ignore[arg-type]
 
     async def sync(self) -> None:
         """Return when the broker has done what was sent before, and what it sent by then is here."""

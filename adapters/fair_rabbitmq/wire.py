@@ -219,11 +219,20 @@ class WireChannel(Channel):
         async with self._sending:
             await self._write(b"".join([marshal(frame, self.number) for frame in frames]), wait=wait)
 
-    async def call(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Send frames that are answered, all at once, and return the answers in their order."""
+    async def call(
+        self, frames: Sequence[Frame], answers: list[asyncio.Future[Frame]] | None = None
+    ) -> list[Frame]:
+        """Send frames that are answered, all at once, and return the answers in their order.
+
+        answers: is filled with what is waited for, to tell afterwards what was answered.
+        """
         if not frames:
             return []
-        return await asyncio.gather(*await self.ask(frames))
+        waiting = await self.ask(frames)
+        if answers is not None:
+            answers += waiting
+        await asyncio.wait(waiting)
+        return [answer.result() for answer in waiting]
 
     async def ask(self, frames: Sequence[Frame], first: Sequence[Frame] = ()) -> list[asyncio.Future[Frame]]:
         """The same without waiting for the answers. first: frames without an answer that go before."""

@@ -23,6 +23,7 @@ from fair_rabbitmq.topology import Topology
 from tests.servers.interface import BrokerServer
 
 _RESTART_SECONDS = 40.0
+_LIST_SAVED_SECONDS = 1.5
 # Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
 _PROXY_TIMEOUT_SECONDS = 1.0
 
@@ -69,6 +70,9 @@ class RabbitMQHarness(Harness):
         return self._make(namespace, f"amqp://guest:wrong-secret@{host}:{port}/", {})
 
     async def restart_broker(self) -> None:
+        # RabbitMQ writes the list of its queues to disk half a second after the last one was made; when it
+        # is killed before that, such a queue doesn't come back.
+        await asyncio.sleep(_LIST_SAVED_SECONDS)
         await asyncio.to_thread(self._server.kill)
         await asyncio.to_thread(self._server.launch)
         await Deadline(_RESTART_SECONDS).until(
