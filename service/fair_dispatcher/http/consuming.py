@@ -35,7 +35,8 @@ _extend = msgspec.json.Decoder(ExtendBody)
 async def receive(call: Call) -> Answer:
     """Lease messages, fairly; wait for the first if there is none."""
     body = await call.read_json(_receive, optional=True)
-    deliveries = await call.service.waits.receive(body.max_messages, body.wait, call.receive)
+    wait_seconds = min(body.wait, call.service.settings.longest_wait_seconds)
+    deliveries = await call.service.waits.receive(body.max_messages, wait_seconds, call.receive)
     seal = call.service.seal
     return json_answer(Deliveries([delivery_body(one, seal.close(one.receipt)) for one in deliveries]))
 

@@ -68,8 +68,9 @@ _PARAMETERS: dict[str, Document] = {
     "x-request-id": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Travels with the message and comes back in the answer; made here if there is none.",
-        "schema": {"type": "string", "pattern": f"^{REQUEST_ID_PATTERN}$"},
+        "description": "Travels with the message and comes back in the answer, if it is of the form "
+        f"{REQUEST_ID_PATTERN}; else one is made here.",
+        "schema": {"type": "string"},
     },
 }
 
@@ -93,6 +94,8 @@ def document() -> Document:
     types = {operation.body for operation in OPERATIONS} | {operation.answer for operation in OPERATIONS}
     structs = sorted((one for one in types if one is not None), key=lambda one: one.__name__)
     _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    for message in ("MessageBody", "MessageLine"):
+        components[message]["oneOf"] = [{"required": ["payload"]}, {"required": ["payload_base64"]}]
     paths: Document = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)

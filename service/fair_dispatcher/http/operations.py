@@ -170,6 +170,7 @@ OPERATIONS = (
         scope=Scope.PUBLISH,
         binding=Binding.PATH,
         body=MessageBody,
+        body_required=False,
         also_bytes=True,
         query=("cost",),
         headers=("idempotency-key", "traceparent"),

@@ -49,6 +49,9 @@ class ServiceSettings(EnvironmentSettings):
     batch_seconds: Seconds = Field(300.0, description="how long a whole body of NDJSON may take")
     write_seconds: Seconds = Field(30.0, description="how long a client may not read what it asked for")
     idle_seconds: Seconds = Field(75.0, description="how long a connection is kept between requests")
+    longest_wait_seconds: float = Field(
+        30.0, ge=0, le=30, description="a long poll ends after this, though it asked for longer"
+    )
     rate: float | None = Field(
         None, gt=0, le=1e9, description="requests and published messages a second of a key, in one process"
     )

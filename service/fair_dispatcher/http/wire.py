@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from broker_core import DeadLetter, Delivery, Message
 
 MOST_MESSAGES = 1000
-MOST_RECEIPTS = 10_000
+MOST_RECEIPTS = 1000
 MOST_WAIT_SECONDS = 30.0
 MOST_DELAY_SECONDS = 365 * 86400
 
@@ -21,7 +21,7 @@ CustomerName = Annotated[str, Meta(min_length=1, max_length=200, examples=["acme
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=200)]
 Cost = Annotated[int, Meta(ge=1, le=1_000_000)]
 Receipts = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=MOST_RECEIPTS)
+    list[Annotated[str, Meta(min_length=1, max_length=1500)]], Meta(max_length=MOST_RECEIPTS)
 ]
 Reason = Annotated[str, Meta(max_length=1000)]
 Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]

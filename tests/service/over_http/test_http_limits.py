@@ -226,6 +226,7 @@ async def test_memory_is_bounded_and_others_go_on(
             taken = 0
             for text in asyncio.as_completed(texts):
                 answer: dict[str, Any] = json.loads((await text).partition("\r\n\r\n")[2])
+                assert "deliveries" in answer, answer
                 taken += len(answer["deliveries"])
             assert taken == polls
             assert megabytes(served) <= MOST_MEGABYTES

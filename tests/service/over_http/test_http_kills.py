@@ -1,0 +1,136 @@
+"""Processes of serve and work are killed under load; whatever was answered with 202 is processed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from broker_core.conformance.polling import Deadline
+from broker_core.conformance.sizes import Size
+from tests.service.over_http.brokers import Place
+from tests.service.over_http.inside import NDJSON
+from tests.service.over_http.serving import serving
+from tests.service.work_run import Workplace, WorkRun
+
+CONNECTIONS = 16
+BATCH = 100
+
+
+class Producer:
+    """Publishes numbered messages, singly and in batches, each as often as it takes to be told its id."""
+
+    def __init__(self, client: httpx.AsyncClient, count: int) -> None:
+        self._client = client
+        self._left: Iterator[int] = iter(range(count))
+        self.stored: dict[int, str] = {}
+        self.repeated = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(CONNECTIONS):
+                group.create_task(self._batches() if number % 4 == 0 else self._singles())
+
+    async def _singles(self) -> None:
+        for number in self._left:
+            path = f"/v1/customers/c{number % 50}/messages"
+            headers = {"idempotency-key": str(number)}
+            while number not in self.stored:
+                try:
+                    answer = await self._client.post(path, content=b"%d" % number, headers=headers)
+                except httpx.TransportError:
+                    await self._again()
+                    continue
+                if answer.status_code == 202:
+                    self.stored[number] = answer.json()["id"]
+                else:
+                    assert answer.status_code == 503, answer.text
+                    await self._again()
+
+    async def _batches(self) -> None:
+        while numbers := list(itertools.islice(self._left, BATCH)):
+            while missing := [number for number in numbers if number not in self.stored]:
+                lines = "".join(
+                    json.dumps({"customer": f"c{n % 50}", "payload": str(n), "idempotency_key": str(n)})
+                    + "\n"
+                    for n in missing
+                )
+                try:
+                    answer = await self._client.post("/v1/messages", content=lines, headers=NDJSON)
+                except httpx.TransportError:
+                    await self._again()
+                    continue
+                assert answer.status_code in (200, 503), answer.text
+                if answer.status_code == 200:
+                    for number, line in zip(missing, answer.text.splitlines(), strict=True):
+                        if (id_ := json.loads(line).get("id")) is not None:
+                            self.stored[number] = id_
+
+    async def _again(self) -> None:
+        self.repeated += 1
+        await asyncio.sleep(0.05)
+
+
+async def kill_now_and_then(runs: list[WorkRun], seed: int) -> int:
+    """Kill one process after another, until cancelled."""
+    dice = random.Random(seed)
+    killed = 0
+    try:
+        for run in itertools.cycle(runs):
+            await asyncio.sleep(dice.uniform(0.3, 1.0))
+            alive = set(run.ready_pids()) - {line["pid"] for line in run.events("worker process ended")}
+            for pid in dice.sample(sorted(alive), min(1, len(alive))):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+    except asyncio.CancelledError:
+        return killed
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.deadline(600)
+@pytest.mark.timeout(700)
+async def test_whatever_was_answered_with_202_is_processed(
+    on_redis: Place, tmp_path: Path, deadline: Deadline, size: Size
+) -> None:
+    count = size.pick(short=2_000, full=50_000)
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    workplace = Workplace(on_redis.url, on_redis.namespace, tmp_path / "handled.ndjson")
+    environment = {"FAIRDISPATCH_LEASE_SECONDS": "2", "FAIRDISPATCH_MAX_ATTEMPTS": "1000"}
+    with (
+        serving(on_redis, tmp_path, "--processes", "2", environment=environment) as served,
+        workplace.working("work_handlers:record", "--processes", "2", environment=environment) as work,
+    ):
+        async with served.client(deadline, count=2) as client:
+            await work.until_ready(2, deadline)
+            producer = Producer(client, count)
+            killing = asyncio.ensure_future(kill_now_and_then([served.run, work], seed))
+            await producer.run()
+            killing.cancel()
+            killed = await killing
+        assert killed >= 2
+        stored = set(producer.stored.values())
+        assert len(stored) == count
+        async with on_redis.dispatcher() as dispatcher:
+
+            async def drained() -> bool:
+                backlog = await dispatcher.backlog()
+                return backlog.ready + backlog.leased + backlog.delayed == 0
+
+            await deadline.until(drained, "everything to be processed")
+            assert (await dispatcher.backlog()).dead == 0
+        handled = [line["id"] for line in work.records()]
+        assert stored <= set(handled)
+        # Nothing was stored but what was asked for: the key of each message saw to that.
+        assert set(handled) == stored
+        print(
+            f"{count} messages, {killed} kills, {producer.repeated} repeated, {len(handled) - count} handled twice"
+        )
