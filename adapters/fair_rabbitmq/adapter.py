@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 from broker_core.adapter import BrokerAdapter, Capabilities, Settlement
 from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
@@ -87,6 +87,13 @@ class RabbitMQAdapter(BrokerAdapter):
         "queues of customers idle for less than idle_queue_seconds",
     )
 
+    def __new__(cls, settings: RabbitMQSettings, client: Any = None) -> Self:
+        """Choose the class that tells what customers who share queues have to do without."""
+        del client
+        if settings.hashed_queues and not issubclass(cls, HashedRabbitMQAdapter):
+            return cast(Self, super().__new__(HashedRabbitMQAdapter))
+        return super().__new__(cls)
+
     def __init__(self, settings: RabbitMQSettings, client: Any = None) -> None:
         if client is not None:
             raise ConfigurationError(
@@ -160,6 +167,22 @@ class RabbitMQAdapter(BrokerAdapter):
 
     async def purge(self, customer: str) -> int:  # noqa: D102
         return await self._open_parts.customers.purge(customer)
+
+
+class HashedRabbitMQAdapter(RabbitMQAdapter):
+    """The same with customers that share queues by hash, for very many customers.
+
+    Shares are fair among the messages that are fetched ahead: a flood of one customer delays those that
+    share its queue. No customer can be paused. What is ready is counted for the namespace only, and purge
+    reaches what is leased, delayed or fetched ahead of a customer, not what waits in the shared queue.
+    """
+
+    capabilities: ClassVar[Capabilities] = replace(
+        RabbitMQAdapter.capabilities,
+        policies=frozenset({"weight"}),
+        max_customers=100_000,
+        residue="exchanges, journal, dead letters and delays of the namespace; hashed_queues queues",
+    )
 
 
 def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:

@@ -18,7 +18,7 @@ from fair_rabbitmq.receiving import Receiver
 from fair_rabbitmq.records import after_cursor, cursor_of
 from fair_rabbitmq.scheduling import Scheduler
 from fair_rabbitmq.settling import Settler
-from fair_rabbitmq.topology import Topology
+from fair_rabbitmq.topology import SHARED, Topology
 
 # With more queues at hand than this, counting doesn't give back what is fetched ahead.
 _FEW = 300
@@ -138,6 +138,8 @@ class Customers:
             ready[name] += count
         found = []
         for name in names:
+            if name.startswith(SHARED):
+                continue
             known = replica.counts(name)
             backlog = Backlog(ready[name] + buffered.get(name, 0), known.leased, known.delayed, known.dead)
             if backlog != Backlog() or replica.policy(name) is not None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+# No customer's name begins like that, since it has no control characters.
+SHARED = "\0shared-"
 _READABLE_CHARACTERS = 24
 _UNREADABLE = re.compile(r"[^A-Za-z0-9_-]+")
 # Redelivered as often as it takes: attempts are counted by the journal. With a limit, however high, a
@@ -67,7 +69,7 @@ class Topology:
         if not self.hashed_queues:
             return customer
         digest = hashlib.blake2b(customer.encode(), digest_size=8).digest()
-        return f"shared-{int.from_bytes(digest, 'big') % self.hashed_queues}"
+        return f"{SHARED}{int.from_bytes(digest, 'big') % self.hashed_queues}"
 
     def key(self, owner: str) -> str:
         """The routing key of an owner's queue."""
