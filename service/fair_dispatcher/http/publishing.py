@@ -19,6 +19,7 @@ _decoder = msgspec.json.Decoder(MessageBody)
 async def publish(call: Call) -> Answer:
     """Store one message; the answer comes when it is as durable as the broker makes it."""
     service, settings = call.service, call.service.settings
+    cost = queries.whole_number(call, "cost", 1, 1_000_000)
     data = await call.body.read(settings.max_body_bytes, settings.body_seconds)
     if call.media_type == b"application/json":
         body = decode(_decoder, data)
@@ -28,7 +29,7 @@ async def publish(call: Call) -> Answer:
             raise Problem(problems.INVALID, str(error)) from None
         own_headers, cost = body.headers, body.cost
     else:
-        payload, own_headers, cost = data, {}, queries.whole_number(call, "cost", 1, 1_000_000)
+        payload, own_headers = data, {}
     carried = trace.carried(call.headers)
     headers = {**carried, **own_headers} if carried else own_headers
     message = Message(call.customer, payload, headers, _idempotency_key(call), cost)
