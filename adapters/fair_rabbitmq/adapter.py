@@ -44,6 +44,7 @@ from fair_rabbitmq.settling import Settler
 from fair_rabbitmq.topology import Topology
 
 CONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.4)
+FEW_DISPATCHERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,8 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         return is_alone() and (receiver.is_wanted or receiver.is_lingering)
 
     scheduler.on_change = receiver.news.tell
-    scheduler.is_alone, scheduler.stays_here = is_alone, stays_here
+    scheduler.is_one_of_many = lambda: len(journal.replica.writers.live()) > FEW_DISPATCHERS
+    scheduler.stays_here = stays_here
 
     retirement = Retirement(
         journal, topology, line, consumers, scheduler, leases, peers, settings.idle_queue_seconds

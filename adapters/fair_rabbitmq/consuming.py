@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
@@ -21,10 +22,13 @@ from fair_rabbitmq.session import Session
 
 log = logging.getLogger(__name__)
 
-_FEWEST_AHEAD = 16
+_FEWEST_AHEAD = 8
 _MOST_AHEAD = 1000
 _REFILL_SECONDS = 0.5
 _BROKEN_SECONDS = 30.0
+_RETURN_SECONDS = 0.3
+_LOOK_SECONDS = 0.005
+_QUIET_SECONDS = 0.1
 _FRAMES_AT_ONCE = 500
 
 Prefetch = Callable[[str], int]
@@ -56,7 +60,10 @@ class Consumers:
         self.sources: dict[str, Source] = {}  # owner → its queue
         self.buffers: dict[str, Buffer] = {}
         self.buffered = 0
+        self.arrived = 0
         self._came = asyncio.Event()
+        self._returned: Counter[str] = Counter()
+        self._returned_at = 0.0
 
     @property
     def session(self) -> Session | None:
@@ -126,6 +133,7 @@ class Consumers:
             if source.outstanding >= source.prefetch:
                 source.full = True
         self._put(arrival)
+        self.arrived += 1
         self._came.set()
         self._on_arrival(stored.customer)
 
@@ -189,12 +197,12 @@ class Consumers:
                     session.prefetch = prefetch
                     frames.append(Basic.Qos(prefetch_count=prefetch))
                 tag = f"c{next(self._tags)}"
-                source.tag, source.prefetch, source.outstanding, source.full = tag, prefetch, 0, False
+                source.tag, source.prefetch, source.outstanding, source.full = tag, prefetch, 0, True
                 self._by_tag[tag] = source
                 frames.append(Basic.Consume(queue=source.queue, consumer_tag=tag))
                 owners += [source] * (len(frames) - len(owners))
             await self._call_for(session, frames, owners)
-        await self._until_settled([source for source, _ in sources if not source.buffered])
+        await self._until_settled([source for source, _ in sources])
 
     async def _call_for(self, session: Session, frames: Sequence[Frame], owners: Sequence[Source]) -> None:
         """Call, and if an answer doesn't come leave the queue alone that it is about: others may be well."""
@@ -219,12 +227,10 @@ class Consumers:
             await session.sync()
             left = []
             for source, ready in zip(waiting, counts, strict=True):
-                if source.buffered:
-                    continue
-                if ready:
-                    left.append(source)
-                elif source.outstanding < source.prefetch:
+                if not ready and source.outstanding < source.prefetch:
                     source.full = False
+                elif ready and not source.buffered:
+                    left.append(source)
             waiting = [source for source in left if source.tag is not None]
             if not waiting or time.monotonic() > until:
                 return
@@ -235,9 +241,15 @@ class Consumers:
             except TimeoutError:
                 continue
 
-    async def settle(self) -> None:
-        """Return when every queue that is consumed has brought something or is known to be empty."""
-        await self._until_settled([s for s in self.sources.values() if s.tag is not None and not s.buffered])
+    async def until_arrived(self, total: int) -> None:
+        """Return when so many messages have arrived in all, or no more are coming; others may get some."""
+        while self.arrived < total:
+            self._came.clear()
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    await self._came.wait()
+            except TimeoutError:
+                return
 
     async def refill(self, source: Source, wanted: int) -> None:
         """Return when the source's buffer holds something again, or its queue is known to be empty."""
@@ -306,7 +318,27 @@ class Consumers:
         for tag in tags:
             self._by_tag.pop(tag, None)
         await session.requeue(returned)
+        self.note_returned(returned)
         return len(returned)
+
+    def note_returned(self, arrivals: Iterable[Arrival]) -> None:
+        """Note what was given back just now: the broker counts it a moment later."""
+        now = time.monotonic()
+        if now - self._returned_at > _RETURN_SECONDS:
+            self._returned.clear()
+        for arrival in arrivals:
+            self._returned[arrival.source.queue] += 1
+            self._returned_at = now
+
+    async def until_returned(self) -> None:
+        """Return when the broker counts what was given back just now, or somebody may have taken it."""
+        while self._returned and time.monotonic() - self._returned_at < _RETURN_SECONDS:
+            queues = list(self._returned)
+            counts = await self.ready_counts(queues)
+            if all(count >= self._returned[queue] for queue, count in zip(queues, counts, strict=True)):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._returned.clear()
 
     async def close(self) -> None:
         """Give everything back, quickly or not at all. Never raises."""

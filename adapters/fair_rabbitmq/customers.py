@@ -75,6 +75,7 @@ class Customers:
         """Give back what nobody waits for; count what stays here, by customer."""
         if not self._receiver.is_wanted and 0 < len(self._consumers.sources) <= _FEW:
             await self._scheduler.give_back()
+        await self._consumers.until_returned()
         return {name: len(buffer) for name, buffer in self._consumers.buffers.items() if len(buffer)}
 
     async def _calm(self) -> dict[str, int]:

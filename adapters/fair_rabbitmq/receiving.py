@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from broker_core import envelope
@@ -165,10 +166,8 @@ class Receiver:
     async def _look_around(self) -> None:
         """Make sure that there is nothing which we haven't heard of, and nothing that idle peers keep."""
         await self._journal.barrier()
-        answers = await self._peers.ask_all("give back")
+        await self._scheduler.ask_back(partial(self._peers.ask_all, "give back"))
         await self._scheduler.probe()
-        if any(answer.get("returned") for answer in answers):
-            await self._scheduler.settle()
 
     async def _take(self, max_messages: int) -> list[Delivery]:
         task: asyncio.Task[list[Delivery]] = asyncio.create_task(

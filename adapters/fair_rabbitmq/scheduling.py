@@ -6,7 +6,8 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from broker_core.errors import BrokerUnavailable
 from broker_core.fairness import DeficitRoundRobin
@@ -41,7 +42,7 @@ class Scheduler:
         self._try_again_at = math.inf
         self.on_change: Callable[[], None] = lambda: None
         self.turn = asyncio.Lock()
-        self.is_alone: Callable[[], bool] = lambda: True
+        self.is_one_of_many: Callable[[], bool] = lambda: False
         self.stays_here: Callable[[], bool] = lambda: False
 
     def _policy(self, customer: str) -> CustomerPolicy | None:
@@ -113,7 +114,7 @@ class Scheduler:
                 heads.append((place_of(head.id), customer))
         self._newcomers.clear()
         heads.sort()
-        if not len(self._ring) and not self.is_alone():
+        if not len(self._ring) and self.is_one_of_many():
             # Dispatchers that begin at the same time shouldn't all serve the same customer first.
             start = random.randrange(len(heads)) if heads else 0  # noqa: S311
             heads = heads[start:] + heads[:start]
@@ -123,7 +124,8 @@ class Scheduler:
     def _ahead(self, customer: str) -> int:
         source = self._consumers.sources.get(self._topology.owner_of(customer))
         cost = max(1.0, source.cost) if source is not None else 1.0
-        return math.ceil(2 * self._quantum * self._weight(customer) / cost)
+        quanta = 1 if self.is_one_of_many() else 2
+        return math.ceil(quanta * self._quantum * self._weight(customer) / cost)
 
     async def _consume_all(self, wanted: int) -> None:
         consumers = self._consumers
@@ -196,10 +198,13 @@ class Scheduler:
             self._stale = True
             return await self._consumers.end()
 
-    async def settle(self) -> None:
-        """Return when what others gave back is here."""
-        async with self.turn:
-            await self._consumers.settle()
+    async def ask_back(self, ask: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+        """Let others give back what they keep for nobody, and return when that is here."""
+        before = self._consumers.arrived
+        returned = sum(int(answer.get("returned", 0)) for answer in await ask())
+        if returned:
+            async with self.turn:
+                await self._consumers.until_arrived(before + returned)
 
     async def make_ready(self, arrivals: Sequence[Arrival]) -> None:
         """Make messages ready that were handed over, at their old places.
@@ -219,6 +224,7 @@ class Scheduler:
         for session, theirs in by_session([one for one in arrivals if id(one) not in kept]).items():
             try:
                 await session.requeue(theirs)
+                self._consumers.note_returned(theirs)
             except BrokerUnavailable:
                 if session.alive:
                     raise

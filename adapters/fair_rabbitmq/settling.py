@@ -100,6 +100,12 @@ class Settler:
                 lost.append(claim.receipt)
         if orphans:
             lost += await self._ack_orphans(orphans)
+        if lost and settlement.verb is Verb.ACK:
+            # Somebody else may have finished them a moment ago.
+            await self._journal.barrier()
+            lost = [
+                claim.receipt for claim in claims if claim.receipt in lost and not self._is_finished(claim)
+            ]
         if leases:
             self._leases.drop(leases)
             task: asyncio.Task[None] = asyncio.create_task(

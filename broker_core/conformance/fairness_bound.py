@@ -73,8 +73,11 @@ class TestFairnessBound:
         dispatchers = [await harness.open(namespace) for _ in range(consumers)]
         least = await unequal_backlogs(harness, namespace, dispatchers[0], size)
         recorder = Recorder()
-        await drain(dispatchers, recorder, deadline, max_messages=10, count=10 * least)
         schedulers = harness.schedulers(consumers)
+        # Where each consumer has its own schedule, what others have fetched ahead isn't on it: stop before
+        # that is all there is of the smallest backlog.
+        count = 10 * least // (1 if schedulers == 1 else 2)
+        await drain(dispatchers, recorder, deadline, max_messages=10, count=count)
         assert_fair(served(recorder.deliveries), dispatchers[0].settings.quantum, schedulers)
 
     @requires("fairness_scope")
