@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from broker_core.settings import BROKER_VARIABLE, DispatcherSettings, variables_of
+from broker_core.settings import BROKER_VARIABLE, SERVICE_PREFIX, DispatcherSettings, variables_of
+from fair_dispatcher.http.settings import ServiceSettings
 from scripts.docs.shipped import adapters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,11 @@ def test_settings_that_are_named_exist(page: Path) -> None:
         for name, field in settings.model_fields.items()
         for variable in variables_of(name, field)
     } | {BROKER_VARIABLE}
+    known |= {
+        variable
+        for name, field in ServiceSettings.model_fields.items()
+        for variable in variables_of(name, field, SERVICE_PREFIX)
+    }
     named = set(re.findall(r"`[^`\n]*?\b(FAIRDISPATCH_[A-Z_]*[A-Z])\b[^`\n]*`", page.read_text("utf-8")))
     assert named <= known, f"no such settings: {sorted(named - known)}"
 

@@ -20,6 +20,8 @@ from fair_dispatcher.http.openapi import document, kinds_of
 from fair_dispatcher.http.operations import OPERATIONS
 from fair_dispatcher.http.page import html
 from fair_dispatcher.http.problems import KINDS
+from scripts.docs import http as reference
+from scripts.docs.pages import FOLDER as FOLDER_OF_PAGES
 from tests.service.over_http.brokers import Place
 from tests.service.over_http.serving import Serving, make_key, serving
 
@@ -145,3 +147,7 @@ def browse(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
         check=True,
         timeout=60,
     )
+
+
+def test_the_reference_is_fresh() -> None:
+    assert (FOLDER_OF_PAGES / "http.md").read_text("utf-8") == reference.page(), "run `make docs`"
