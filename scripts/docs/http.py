@@ -23,9 +23,9 @@ _INTRODUCTION = """\
 [keys and limits](security.md), [examples](../examples/http/README.md). A running service shows this page at
 `/docs` and the same for machines (OpenAPI 3.1) at `/v1/openapi.json`.
 
-A key goes into `Authorization: Bearer fd_…`. Bodies are JSON in UTF-8 unless said otherwise; a member that isn't
-known is refused. Answers may get further members. Times are RFC 3339 in UTC, durations seconds. A customer's name
-in an address is percent-encoded, a slash as `%2F`, a dot that is the whole name as `%2E`.
+A key goes into `Authorization: Bearer fd_…`. Bodies are JSON in UTF-8 unless said otherwise; a member that
+isn't known is refused. Answers may get further members. Times are RFC 3339 in UTC, durations seconds. A
+customer's name in an address is percent-encoded, a slash as `%2F`, a dot that is the whole name as `%2E`.
 """
 
 
@@ -98,9 +98,9 @@ def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 def _problems() -> Iterator[str]:
     yield "\n## Problems\n"
-    yield "An error is a [problem document](#problem) (RFC 9457) of the type `application/problem+json`. Its `type`"
-    yield "never changes: `urn:fair-dispatcher:problem:` and one of these. Where waiting helps, `Retry-After` says how"
-    yield "long."
+    yield "An error is a [problem document](#problem) (RFC 9457) of the type `application/problem+json`. Its"
+    yield "`type` never changes: `urn:fair-dispatcher:problem:` and one of these. Where waiting helps,"
+    yield "`Retry-After` says how long."
     yield from _table(
         ("problem", "status", ""), [(f"`{one.name}`", str(one.status), one.title) for one in KINDS]
     )
@@ -108,8 +108,8 @@ def _problems() -> Iterator[str]:
 
 def _settings(fields: dict[str, FieldInfo]) -> Iterator[str]:
     yield "\n## Settings\n"
-    yield "Variables of the environment; the options of `fairdispatch serve` win over them. One that isn't known is"
-    yield "refused. The dispatcher's own are in [API](api.md#settings)."
+    yield "Variables of the environment; the options of `fairdispatch serve` win over them. One that isn't known"
+    yield "is refused. The dispatcher's own are in [API](api.md#settings)."
     rows = [
         (
             f"`{variables_of(name, field, SERVICE_PREFIX)[0]}`",
