@@ -108,8 +108,8 @@ def _problems() -> Iterator[str]:
 
 def _settings(fields: dict[str, FieldInfo]) -> Iterator[str]:
     yield "\n## Settings\n"
-    yield "Variables of the environment; the options of `fairdispatch serve` win over them. One that isn't known"
-    yield "is refused. The dispatcher's own are in [API](api.md#settings)."
+    yield "Variables of the environment; the options of `fairdispatch serve` win over them. One that isn't"
+    yield "known is refused. The dispatcher's own are in [API](api.md#settings)."
     rows = [
         (
             f"`{variables_of(name, field, SERVICE_PREFIX)[0]}`",
