@@ -40,8 +40,21 @@ def _redis(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.getfixturevalue("redis7").url, "REDIS_URL"
 
 
+def _rabbitmq(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.getfixturevalue("rabbitmq").url, "RABBITMQ_URL"
+
+
+def _kafka(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.getfixturevalue("kafka").url, "KAFKA_BOOTSTRAP_SERVERS"
+
+
 # Every broker in this table gets all tests of this folder that take a `place`.
-BROKERS: dict[str, Callable[[pytest.FixtureRequest], tuple[str, str]]] = {"memory": _memory, "redis": _redis}
+BROKERS: dict[str, Callable[[pytest.FixtureRequest], tuple[str, str]]] = {
+    "memory": _memory,
+    "redis": _redis,
+    "rabbitmq": _rabbitmq,
+    "kafka": _kafka,
+}
 
 
 def place_in(broker: str, request: pytest.FixtureRequest) -> Place:
