@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from broker_core.errors import BrokerUnavailable
 from fair_kafka.cluster import Lane
@@ -20,6 +21,8 @@ BYTES_PER_REQUEST = 512 << 10
 MOST_BYTES_PER_REQUEST = 16 << 20
 ATTEMPTS, PAUSE_SECONDS = 3, 0.1
 MANY_PARTITIONS = 20
+# Below that, what is read ahead might drop what was read ahead just before.
+FEWEST_CACHE_BYTES = 2 * MOST_BYTES_PER_REQUEST
 # What an entry of the cache costs beside its bytes.
 ENTRY_BYTES = 300
 
@@ -63,7 +66,7 @@ class Payloads:
 
 
 class Fetcher:
-    """Reads payloads. Concurrent."""
+    """Reads payloads. Concurrent. What is likely to be wanted next is read ahead by a task of its own."""
 
     def __init__(self, partitions: Partitions, names: TopicNames, cache_bytes: int) -> None:
         self._partitions = partitions
@@ -74,6 +77,9 @@ class Fetcher:
         }
         self._numbers = {name: int(topic) for topic, name in self._topics.items()}
         self._cache = PayloadCache(cache_bytes)
+        self._reads_ahead = cache_bytes >= FEWEST_CACHE_BYTES
+        self._reading: asyncio.Task[None] | None = None
+        self._being_read: dict[Place, tuple[int, int]] = {}
 
     async def fetch(
         self, refs: Iterable[Ref], upcoming: Callable[[int], Iterable[Ref]] = lambda _: ()
@@ -84,15 +90,11 @@ class Fetcher:
         a little each, those are fetched in the same request.
         """
         payloads = Payloads()
-        missing: dict[Place, set[int]] = {}
-        for ref in refs:
-            payload = self._cache.take(ref)
-            if payload is not None:
-                payloads.found[ref] = payload
-            else:
-                missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
-        size_bytes = max(FEWEST_BYTES, BYTES_PER_REQUEST // max(1, len(missing)))
-        sizes = dict.fromkeys(missing, size_bytes)
+        missing = self._from_cache(refs, payloads)
+        if self._reading is not None and not self._being_read.keys().isdisjoint(missing):
+            await asyncio.wait([self._reading])
+            missing = self._from_cache(self._refs(missing), payloads)
+        sizes = dict.fromkeys(missing, _size_bytes(len(missing)))
         ahead = self._ahead(upcoming(len(missing))) if len(missing) >= MANY_PARTITIONS else {}
         failures = 0
         while missing:
@@ -104,6 +106,58 @@ class Fetcher:
                     raise failure
                 await asyncio.sleep(PAUSE_SECONDS)
         return payloads
+
+    def read_ahead(self, refs: Iterable[Ref], size: int) -> None:
+        """Begin to read these refs if most of the first `size` aren't here, unless it is going on already.
+
+        What fails is left to `fetch`.
+        """
+        if self._reading is not None or not self._reads_ahead:
+            return
+        coming = iter(refs)
+        first = list(islice(coming, size))
+        if 2 * sum(ref not in self._cache for ref in first) <= len(first):
+            return
+        wanted = self._ahead([*first, *coming])
+        size_bytes = _size_bytes(len(wanted))
+        self._being_read = {place: (offset, size_bytes) for place, (offset, _) in wanted.items()}
+        self._reading = asyncio.create_task(self._read_ahead(), name="fair-dispatcher-read-ahead")
+
+    async def _read_ahead(self) -> None:
+        try:
+            answers = await self._partitions.fetch(
+                Lane.FETCH, self._being_read, most_bytes=MOST_BYTES_PER_REQUEST
+            )
+            for place, answer in answers.items():
+                if not isinstance(answer, BrokerUnavailable):
+                    self._take_in(place, answer.data, self._being_read[place][0], set(), Payloads())
+        finally:
+            self._reading, self._being_read = None, {}
+
+    async def close(self) -> None:
+        """Stop reading ahead. Idempotent."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _from_cache(self, refs: Iterable[Ref], payloads: Payloads) -> dict[Place, set[int]]:
+        """Take what is here, and tell what isn't."""
+        take, found = self._cache.take, payloads.found
+        missing: dict[Place, set[int]] = {}
+        for ref in refs:
+            payload = take(ref)
+            if payload is not None:
+                found[ref] = payload
+            else:
+                missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
+        return missing
+
+    def _refs(self, missing: dict[Place, set[int]]) -> list[Ref]:
+        return [
+            Ref(self._numbers[topic], partition, offset)
+            for (topic, partition), offsets in missing.items()
+            for offset in offsets
+        ]
 
     def _ahead(self, refs: Iterable[Ref]) -> dict[Place, tuple[int, int]]:
         return {
@@ -127,13 +181,13 @@ class Fetcher:
             offsets = missing.get(place)
             if offsets is None:
                 if not isinstance(answer, BrokerUnavailable):
-                    self._take_in(place, answer.data, set(), payloads)
+                    self._take_in(place, answer.data, ahead[place][0], set(), payloads)
                 continue
             if isinstance(answer, BrokerUnavailable):
                 failure = answer
             elif answer.out_of_range or (not answer.data and min(offsets) >= answer.end):
                 failure = await self._drop_unreachable(place, offsets, payloads) or failure
-            elif self._take_in(place, answer.data, offsets, payloads):
+            elif self._take_in(place, answer.data, min(offsets), offsets, payloads):
                 # Those that got nothing come first in the next request, see below.
                 missing[place] = missing.pop(place)
             else:
@@ -143,8 +197,11 @@ class Fetcher:
                 del missing[place]
         return failure
 
-    def _take_in(self, place: Place, data: bytes, offsets: set[int], payloads: Payloads) -> bool:
-        """Sort records into those that are wanted and others that may be; tell whether there were any."""
+    def _take_in(self, place: Place, data: bytes, begin: int, offsets: set[int], payloads: Payloads) -> bool:
+        """Sort records into those that are wanted and others that may be; tell whether there were any.
+
+        begin: what lies before it was handed over earlier.
+        """
         topic, partition = self._numbers[place[0]], place[1]
         reached = 0
         for after, records in read_batches(data):
@@ -156,7 +213,7 @@ class Fetcher:
                         payloads.damaged.add(ref)
                     else:
                         payloads.found[ref] = record.value
-                elif record.value is not None:
+                elif record.value is not None and record.offset >= begin:
                     self._cache.put(ref, record.value)
             reached = after
         self._note_gone(place, {offset for offset in offsets if offset < reached}, offsets, payloads)
@@ -181,3 +238,7 @@ class Fetcher:
         offsets -= gone
         topic = self._numbers[place[0]]
         payloads.vanished.update(Ref(topic, place[1], offset) for offset in gone)
+
+
+def _size_bytes(partitions: int) -> int:
+    return max(FEWEST_BYTES, BYTES_PER_REQUEST // max(1, partitions))

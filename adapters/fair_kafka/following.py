@@ -103,9 +103,7 @@ class Follower:
 
     async def _apply(self, data: bytes) -> None:
         applied = 0
-        for after, records in read_batches(data):
-            if after <= self._replica.position:
-                continue
+        for _, records in read_batches(data, self._replica.position):
             for record in records:
                 if record.value is None:
                     raise Refused("a record of the ledger is damaged", retryable=False)

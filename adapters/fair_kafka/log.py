@@ -23,6 +23,8 @@ from fair_kafka.records import build_batch
 MOST_COMMANDS_PER_RECORD = 1000
 MOST_BYTES_PER_RECORD = 4 << 20
 PAUSE_SECONDS = 0.1
+# While one record is on its way, the next one leaves: who acks and who receives don't wait for each other.
+RECORDS_ON_THE_WAY = 2
 
 
 class Ticket:
@@ -60,7 +62,10 @@ class Appended(Protocol):
 
 
 class Log:
-    """Appends to the ledger by a task of its own. `appended` is called after each record."""
+    """Appends to the ledger by tasks of its own. `appended` is called after each record.
+
+    Commands that are sent off at the same time may be appended in any order.
+    """
 
     def __init__(self, partitions: Partitions, ledger: Place, appended: Appended) -> None:
         self._partitions = partitions
@@ -68,11 +73,14 @@ class Log:
         self._appended = appended
         self._queue: deque[Ticket] = deque()
         self._filled = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._append_for_ever(), name="fair-dispatcher-append")
+        self._tasks = [
+            asyncio.create_task(self._append_for_ever(), name=f"fair-dispatcher-append-{number}")
+            for number in range(RECORDS_ON_THE_WAY)
+        ]
 
     def append(self, command: Command, patience_seconds: float) -> Ticket:
         """Have a command appended; its ticket fails when that didn't succeed in time."""
@@ -139,10 +147,11 @@ class Log:
 
     async def close(self) -> None:
         """Stop; what wasn't appended yet fails. Idempotent."""
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
+        if tasks:
+            await asyncio.wait(tasks)
         for ticket in self._queue:
             ticket.fail(NotSent("the dispatcher was closed"))
         self._queue.clear()

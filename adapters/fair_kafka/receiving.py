@@ -101,7 +101,9 @@ class Receiver:
         return max(1, min(MOST_MESSAGES_PER_CALL, int(MOST_BYTES_PER_CALL / self._mean_bytes)))
 
     async def _deliver(self, number: int, sequence: int, received: Received) -> list[Delivery]:
-        payloads = await self._fetcher.fetch((one.ref for one in received.messages), self._upcoming)
+        size = len(received.messages)
+        payloads = await self._fetcher.fetch([one.ref for one in received.messages], self._upcoming)
+        self._fetcher.read_ahead(self._upcoming(size), size)
         lease_until = datetime.fromtimestamp(received.lease_until_ms / 1000, UTC)
         deliveries: list[Delivery] = []
         undecodable: list[HandedOver] = []
@@ -126,7 +128,7 @@ class Receiver:
             deliveries.append(
                 Delivery(message, handed.id, handed.attempt, published_at, lease_until, handed.receipt)
             )
-        mean = size_bytes / len(received.messages)
+        mean = size_bytes / size
         self._mean_bytes = 0.8 * self._mean_bytes + 0.2 * mean if self._mean_bytes else mean
         if undecodable:
             await self._bury(number, sequence, undecodable)

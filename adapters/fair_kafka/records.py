@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -20,8 +19,7 @@ Headers = Sequence[tuple[str, bytes]]
 NewRecord = tuple[bytes | None, bytes, Headers]  # key, value, headers
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """A record that was read. value: None where the stored bytes are damaged."""
 
     offset: int
@@ -38,12 +36,17 @@ def build_batch(records: Iterable[NewRecord]) -> bytes:
     return bytes(builder.build())
 
 
-def read_batches(data: bytes) -> Iterator[tuple[int, list[StoredRecord]]]:
-    """Decode whole batches: for each the offset behind it and its records; one that is cut is left out."""
+def read_batches(data: bytes, begin: int = 0) -> Iterator[tuple[int, list[StoredRecord]]]:
+    """Decode whole batches: for each the offset behind it and its records.
+
+    One that is cut is left out, and so are those that end before the offset `begin`.
+    """
     batches = MemoryRecords(data)
     while batches.has_next():
         batch = batches.next_batch()
         after: int = batch.next_offset
+        if after <= begin:
+            continue
         if batch.is_control_batch:
             yield after, []
         elif not batch.validate_crc():

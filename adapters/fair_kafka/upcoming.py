@@ -13,13 +13,14 @@ ALIVE_MS = 10_000
 RECEIVES_AHEAD = 3
 
 
-def upcoming_refs(ledger: Ledger, size: int) -> list[Ref]:
-    """Return where the first messages of the next customers lie, for some receives of this size.
+def upcoming_refs(ledger: Ledger, size: int) -> Iterator[Ref]:
+    """Yield where the first messages of the next customers lie, for some receives of this size.
 
-    The more dispatchers there are the fewer, since each gets only a part of them.
+    The more dispatchers there are the fewer, since each gets only a part of them. The ledger must not
+    change meanwhile.
     """
     limit = RECEIVES_AHEAD * size // max(1, len(ledger.sessions_alive(ALIVE_MS)))
-    return list(islice(_heads(ledger), limit))
+    return islice(_heads(ledger), limit)
 
 
 def _heads(ledger: Ledger) -> Iterator[Ref]:

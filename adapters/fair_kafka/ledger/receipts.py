@@ -11,7 +11,7 @@ from fair_kafka.ledger.commands import Held
 INDEX_BITS = 24
 _INDEX_MASK = (1 << INDEX_BITS) - 1
 
-_RECEIPT = re.compile(r"kafka\.([0-9a-f]{16})\.([0-9]{1,18})\.([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
+_RECEIPT_PREFIX = re.compile(r"kafka\.([0-9a-f]{16})\.([0-9]{1,18})", re.ASCII)
 _ID = re.compile(r"([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
 
 
@@ -26,9 +26,14 @@ def serial_of(id: str) -> int | None:  # noqa: A002 - the word of the interface
     return None if match is None else _serial(match[1], match[2])
 
 
+def receipt_prefix(session: int, sequence: int) -> str:
+    """Return how the receipts of a Receive begin; the message's id follows."""
+    return f"kafka.{session:016x}.{sequence}."
+
+
 def receipt_of(session: int, sequence: int, serial: int) -> str:
     """Return the receipt of a message that this Receive handed over."""
-    return f"kafka.{session:016x}.{sequence}.{serial >> INDEX_BITS}-{serial & _INDEX_MASK}"
+    return receipt_prefix(session, sequence) + id_of(serial)
 
 
 def held_of(receipts: Iterable[str]) -> tuple[Held, ...]:
@@ -36,16 +41,30 @@ def held_of(receipts: Iterable[str]) -> tuple[Held, ...]:
 
     Raises InvalidArgument for a text that isn't a receipt.
     """
-    groups: dict[tuple[int, int], list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for receipt in receipts:
-        match = _RECEIPT.fullmatch(receipt)
-        serial = None if match is None else _serial(match[3], match[4])
-        if match is None or serial is None:
-            raise InvalidArgument(
-                "not a receipt of a namespace in Kafka: pass the deliveries or their receipts unchanged"
-            )
-        groups.setdefault((int(match[1], 16), int(match[2])), []).append(serial)
-    return tuple(Held(session, sequence, tuple(serials)) for (session, sequence), serials in groups.items())
+        prefix, _, message_id = receipt.rpartition(".")
+        serial = serial_of(message_id)
+        if serial is None:
+            raise _no_receipt()
+        serials = groups.get(prefix)
+        if serials is None:
+            serials = groups[prefix] = []
+        serials.append(serial)
+    return tuple(_held(prefix, serials) for prefix, serials in groups.items())
+
+
+def _held(prefix: str, serials: list[int]) -> Held:
+    match = _RECEIPT_PREFIX.fullmatch(prefix)
+    if match is None:
+        raise _no_receipt()
+    return Held(int(match[1], 16), int(match[2]), tuple(serials))
+
+
+def _no_receipt() -> InvalidArgument:
+    return InvalidArgument(
+        "not a receipt of a namespace in Kafka: pass the deliveries or their receipts unchanged"
+    )
 
 
 def _serial(offset: str, index: str) -> int | None:

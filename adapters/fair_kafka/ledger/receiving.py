@@ -5,7 +5,7 @@ from __future__ import annotations
 from fair_kafka.ledger.commands import Receive, Ref
 from fair_kafka.ledger.entries import Entry, Lease
 from fair_kafka.ledger.outcomes import HandedOver, Received
-from fair_kafka.ledger.receipts import id_of, receipt_of
+from fair_kafka.ledger.receipts import id_of, receipt_prefix
 from fair_kafka.ledger.sessions import Session
 from fair_kafka.ledger.store import Store
 
@@ -54,20 +54,21 @@ class Receiver:
 
 def received(command: Receive, taken: list[Entry], until_ms: int) -> Received:
     """Tell what was leased."""
-    session, sequence = command.session, command.sequence
-    return Received(
-        until_ms,
-        tuple(
+    prefix = receipt_prefix(command.session, command.sequence)
+    messages: list[HandedOver] = []
+    for entry in taken:
+        message_id, log = id_of(entry.serial), entry.log
+        ref = Ref(log.topic, log.partition, entry.offset)
+        messages.append(
             HandedOver(
                 entry.customer.name,
                 entry.serial,
-                id_of(entry.serial),
+                message_id,
                 entry.attempts,
                 entry.cost,
                 entry.published_ms,
-                Ref(entry.log.topic, entry.log.partition, entry.offset),
-                receipt_of(session, sequence, entry.serial),
+                ref,
+                prefix + message_id,
             )
-            for entry in taken
-        ),
-    )
+        )
+    return Received(until_ms, tuple(messages))
