@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from broker_core.errors import ConfigurationError
 from fair_kafka.cleaning import Cleaner
 from fair_kafka.clock import LedgerClock
 from fair_kafka.cluster import Cluster
@@ -55,7 +56,7 @@ class Namespace:
         self.follower = Follower(
             self.partitions, ledger, self.replica, self._reload, settings.timeout_seconds
         )
-        fetcher = Fetcher(self.partitions, names, settings.cache_bytes)
+        self._fetcher = fetcher = Fetcher(self.partitions, names, settings.cache_bytes)
         self.places = CustomerPlaces(self.session, self.replica, self.topics)
         self.publisher = Publisher(
             self.session,
@@ -97,7 +98,10 @@ class Namespace:
         await patiently(self._catch_up, self._settings.timeout_seconds)
         self._log.start()
         self.follower.start()
-        await self.session.open()
+        opened = await self.session.open()
+        self._check_hashed(opened.hashed_partitions)
+        if opened.hashed_partitions:
+            await self.topics.ensure_partitions(opened.hashed_partitions)
         count = await self.topics.partition_count()
         if self.replica.ledger.partition_count < count:
             await self.session.run(lambda s, n: PartitionsAdded(s, n, count), Done)
@@ -114,7 +118,17 @@ class Namespace:
             round(settings.dead_letter_retention * 1000),
             settings.max_partitions,
             settings.partition_step,
+            settings.hashed_partitions,
         )
+
+    def _check_hashed(self, namespace_has: int) -> None:
+        wanted = self._settings.hashed_partitions
+        if wanted != namespace_has:
+            raise ConfigurationError(
+                f"hashed_partitions is {wanted}, but the namespace {self._settings.namespace!r} was made "
+                f"with {namespace_has}: set FAIRDISPATCH_KAFKA_HASHED_PARTITIONS={namespace_has}, or choose "
+                "another namespace"
+            )
 
     def _appended(self, stored: Stored, commands: Sequence[Command], size_bytes: int) -> None:
         if not self.replica.appended(stored, commands, size_bytes) or self.follower.trouble:
@@ -137,6 +151,7 @@ class Namespace:
         self._ticker.close()
         await self._cleaner.close()
         await self.receiver.close()
+        await self._fetcher.close()
         await self.session.close()
         await self.follower.close()
         await self._log.close()

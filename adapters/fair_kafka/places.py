@@ -32,29 +32,33 @@ class CustomerPlaces:
 
         It may be given to another before it is used, which the ledger notices.
         """
-        places: dict[str, Place] = {}
-        lacking: list[str] = []
-        for customer in customers:
-            place = self._replica.ledger.place_of(customer)
-            if place is None:
-                lacking.append(customer)
-            else:
-                places[customer] = place
+        wanted = list(customers)
+        places, lacking = self._known(wanted)
         share = False
         for _ in range(ATTEMPTS):
             if not lacking:
                 return places
-            assigned = await self._assign(lacking, share=share or self._share)
-            found = dict(zip(lacking, assigned.places, strict=True))
-            places.update((customer, place) for customer, place in found.items() if place is not None)
-            lacking = [customer for customer, place in found.items() if place is None]
+            # All are named, so that none of them loses its partition to another of them.
+            assigned = await self._assign(wanted, share=share or self._share)
+            places = {
+                customer: place
+                for customer, place in zip(wanted, assigned.places, strict=True)
+                if place is not None
+            }
+            lacking = len(wanted) - len(places)
             if lacking:
                 # Brokers take long to make many partitions: who finds none this time shares one for now.
-                share = len(lacking) > MOST_ADDED or share
+                share = lacking > MOST_ADDED or share
                 await self._add(assigned.partitions_wanted)
         if lacking:
             raise BrokerUnavailable("there are too few partitions, and new ones are taken at once")
         return places
+
+    def _known(self, customers: list[str]) -> tuple[dict[str, Place], int]:
+        """Return the places that are known here, and for how many there is none."""
+        found = {customer: self._replica.ledger.place_of(customer) for customer in customers}
+        places = {customer: place for customer, place in found.items() if place is not None}
+        return places, len(customers) - len(places)
 
     async def _assign(self, customers: list[str], *, share: bool) -> Assigned:
         return await self._session.run(lambda s, n: AssignPartitions(s, n, tuple(customers), share), Assigned)

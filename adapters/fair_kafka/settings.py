@@ -87,6 +87,16 @@ class KafkaSettings(DispatcherSettings):
         le=100_000,
         description="most partitions for messages; more active customers than that share partitions",
     )
+    hashed_partitions: int = Field(
+        0,
+        validation_alias="FAIRDISPATCH_KAFKA_HASHED_PARTITIONS",
+        ge=0,
+        le=10_000,
+        description=(
+            "0: a partition for each customer that has messages waiting; else customers are spread over "
+            "this many partitions by a hash of their names. Decided when the namespace is made"
+        ),
+    )
     segment_bytes: int = Field(
         16 << 20,
         validation_alias="FAIRDISPATCH_KAFKA_SEGMENT_BYTES",

@@ -111,7 +111,8 @@ class Topics:
     def _first_partitions(self, name: str) -> int:
         if name != self._names.messages:
             return 1
-        return min(self._settings.partition_step, self._settings.max_partitions)
+        settings = self._settings
+        return settings.hashed_partitions or min(settings.partition_step, settings.max_partitions)
 
     def _configuration(self, name: str) -> dict[str, str]:
         segment_bytes = self._segment_bytes if name == self._names.messages else self._other_segment_bytes

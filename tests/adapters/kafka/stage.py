@@ -41,19 +41,19 @@ class Stage(KafkaHarness):
         return (await self.dispatcher_and_inside(**settings))[0]
 
     @asynccontextmanager
-    async def inside(self) -> AsyncIterator[Namespace]:
+    async def inside(self, **settings: object) -> AsyncIterator[Namespace]:
         """Open the parts of a dispatcher of its own."""
         self._namespaces.add(self.name)
-        namespace = Namespace(self.settings(max_payload_bytes=1000))
+        namespace = Namespace(self.settings(max_payload_bytes=1000, **settings))
         try:
             await namespace.open()
             yield namespace
         finally:
             await namespace.close()
 
-    async def spans(self) -> Mapping[tuple[str, int], tuple[int, int]]:
+    async def spans(self, **settings: object) -> Mapping[tuple[str, int], tuple[int, int]]:
         """Tell the first offset and the end of each partition."""
-        async with self.inside() as namespace:
+        async with self.inside(**settings) as namespace:
             places = [
                 (self.names.messages, number) for number in range(await namespace.topics.partition_count())
             ]

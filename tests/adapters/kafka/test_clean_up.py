@@ -18,12 +18,13 @@ from tests.servers.interface import BrokerServer
 from tests.servers.kafka_local import LocalKafka
 
 
-async def until_empty(stage: Stage, deadline: Deadline) -> None:
+async def until_empty(stage: Stage, deadline: Deadline, **settings: object) -> None:
     """Return when no topic of messages holds a record."""
 
     async def empty() -> bool:
         kept = (stage.names.messages, stage.names.retry, stage.names.dead)
-        return all(start == end for (name, _), (start, end) in (await stage.spans()).items() if name in kept)
+        spans = await stage.spans(**settings)
+        return all(start == end for (name, _), (start, end) in spans.items() if name in kept)
 
     await deadline.until(empty, "topics without records")
 
