@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from broker_core.adapter import BrokerAdapter, Settlement
 from broker_core.conformance.proxy import TcpProxy
 from broker_core.dispatcher import FairDispatcher
-from broker_core.errors import DispatcherError
+from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
 from fair_redis_streams.adapter import RedisStreamsAdapter
 from fair_redis_streams.settings import RedisStreamsSettings
@@ -85,7 +85,13 @@ class UsersAdapter(BrokerAdapter):
         await self._operator.set_policy(customer, policy)
 
     async def inspect(self, customer: str | None) -> tuple[Backlog, CustomerPolicy | None]:
-        return await self._operator.inspect(customer)
+        try:
+            return await self._operator.inspect(customer)
+        except BrokerUnavailable as error:
+            if not error.retryable:
+                raise
+            # Its connection was cut with all others, which the calls of the other users found out for theirs.
+            return await self._operator.inspect(customer)
 
     async def customers(self, limit: int, cursor: str | None) -> Page[CustomerBacklog]:
         return await self._operator.customers(limit, cursor)
