@@ -87,6 +87,25 @@ class TestCancellation:
         await assert_backlog(dispatcher)
 
     @requires("proxy")
+    @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.25, 0.35, 0.45])
+    async def test_a6_cancelled_over_a_slow_connection_nothing_is_kept(
+        self, harness: Harness, namespace: str, deadline: Deadline, seconds: float
+    ) -> None:
+        """Whichever answer of the broker is on its way: delivered again to another, with attempt 1."""
+        other = await harness.open(namespace)
+        proxy = await harness.proxy()
+        dispatcher = await harness.open(namespace, proxy=proxy, lease_seconds=_LONG_LEASE_SECONDS)
+        ids = await dispatcher.publish(messages("a", 5))
+        proxy.delay_seconds = 0.1
+        receiving = asyncio.ensure_future(dispatcher.receive(5))
+        await asyncio.wait([receiving], timeout=seconds)
+        if not await cancelled(receiving):
+            await dispatcher.release(receiving.result())
+        again = await collect(other, 5, deadline)
+        assert sorted(delivery.id for delivery in again) == sorted(ids)
+        assert {delivery.attempt for delivery in again} == {1}
+
+    @requires("proxy", "lease_enforced_by")
     async def test_a6_a_reply_that_was_on_its_way_is_given_back(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:

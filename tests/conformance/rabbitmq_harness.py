@@ -26,6 +26,8 @@ _RESTART_SECONDS = 40.0
 _LIST_SAVED_SECONDS = 1.5
 # Through a proxy connections are broken on purpose; tests needn't wait as long for it as networks do.
 _PROXY_TIMEOUT_SECONDS = 1.0
+# A server for tests holds thousands of queues of earlier tests on a machine that does other things too.
+_TIMEOUT_SECONDS = 15.0
 
 
 class _Managed(Protocol):
@@ -51,7 +53,7 @@ class RabbitMQHarness(Harness):
 
     def make(self, namespace: str, proxy: TcpProxy | None, settings: Mapping[str, Any]) -> FairDispatcher:
         host, port = (proxy.host, proxy.port) if proxy is not None else self.broker_address()
-        time_out = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS} if proxy is not None else {}
+        time_out = {"timeout_seconds": _TIMEOUT_SECONDS if proxy is None else _PROXY_TIMEOUT_SECONDS}
         return self._make(namespace, f"amqp://guest:guest@{host}:{port}/", {**time_out, **settings})
 
     def _make(self, namespace: str, url: str, settings: Mapping[str, Any]) -> FairDispatcher:
