@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ Deliveries = Delivery | str | Iterable[Delivery | str]
 
 _FEWEST_HELD = 10_000
 _RELEASE_TIMEOUT_SECONDS = 0.5
+_VERB_TIMEOUT_SECONDS = 0.5
 
 
 class FairDispatcher:
@@ -42,6 +44,8 @@ class FairDispatcher:
         self._releases: set[asyncio.Task[Any]] = set()
         # Receipt → end of the lease as far as we know; kept to give back what is held when closing.
         self._held: dict[str, datetime] = {}
+        self._settling = 0
+        self._settled = asyncio.Event()
         self._most_held = _FEWEST_HELD
         self.counts: Counter[str] = Counter()
 
@@ -98,11 +102,20 @@ class FairDispatcher:
             receive.cancel()
         if ending:
             await asyncio.wait(ending, timeout=_RELEASE_TIMEOUT_SECONDS)
+        await self._let_verbs_end()
         try:
             if release and self._held:
                 await self._release_quietly(list(self._held))
         finally:
             await self._adapter.close()
+
+    async def _let_verbs_end(self) -> None:
+        # Giving back what an ack is under way for would make the ack fail, and the message come again.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_VERB_TIMEOUT_SECONDS):
+                while self._settling:
+                    self._settled.clear()
+                    await self._settled.wait()
 
     async def publish(self, messages: Message | Iterable[Message]) -> list[str]:
         """Store the messages and return their ids in order; they are then as durable as the broker is set up.
@@ -205,9 +218,17 @@ class FairDispatcher:
         receipts = checks.receipts_of(deliveries)
         if not receipts:
             return
-        lost = await self._adapter.settle(receipts, settlement)
-        for receipt in receipts:
-            self._held.pop(receipt, None)
+        held = self._held
+        ending = {receipt: held.pop(receipt) for receipt in receipts if receipt in held}
+        self._settling += 1
+        try:
+            lost = await self._adapter.settle(receipts, settlement)
+        except BaseException:
+            held.update(ending)  # it may still be ours, so closing gives it back
+            raise
+        finally:
+            self._settling -= 1
+            self._settled.set()
         self.counts[settlement.verb.value] += len(receipts) - len(lost)
         if lost:
             self.counts["lost"] += len(lost)

@@ -151,3 +151,33 @@ async def test_closing_during_open_wins(monkeypatch: pytest.MonkeyPatch) -> None
         await opening
     with pytest.raises(Closed):
         await dispatcher.backlog()
+
+
+async def test_closing_lets_an_ack_that_is_under_way_end() -> None:
+    dispatcher, adapter = mortal()
+    await dispatcher.open()
+    await publish(dispatcher, 2)
+    first, _ = await dispatcher.receive()
+    adapter.hold.clear()
+    acking = asyncio.create_task(dispatcher.ack(first))
+    await until(lambda: ("settle", 1) in adapter.calls)
+    closing = asyncio.create_task(dispatcher.close())
+    await asyncio.sleep(0.05)
+    adapter.hold.set()
+    await acking
+    await closing
+    assert adapter.verbs() == [Verb.ACK, Verb.RELEASE]
+    assert adapter.sizes("settle") == [1, 1], "what was being acked was given back too"
+
+
+async def test_closing_gives_back_what_a_failed_ack_left() -> None:
+    dispatcher, adapter = mortal()
+    await dispatcher.open()
+    await publish(dispatcher, 1)
+    deliveries = await dispatcher.receive()
+    adapter.trouble = away()
+    with pytest.raises(BrokerUnavailable):
+        await dispatcher.ack(deliveries)
+    adapter.trouble = None
+    await dispatcher.close()
+    assert adapter.verbs() == [Verb.RELEASE]
