@@ -10,7 +10,7 @@ Time is virtual: it is the number of the round, and it passes only while somebod
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 HeadCost = Callable[[str], int | None]
 

@@ -18,8 +18,7 @@ _COMMANDS = "bash"
 
 def blocks() -> Iterator[tuple[str, str, str]]:
     """Yield source, language and text of each block; the source is "" where none is named."""
-    for source, language, text in _BLOCK.findall(GUIDE.read_text("utf-8")):
-        yield source, language, text
+    yield from _BLOCK.findall(GUIDE.read_text("utf-8"))
 
 
 def test_every_block_of_code_names_its_source() -> None:

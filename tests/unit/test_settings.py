@@ -172,7 +172,7 @@ def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_secret_stands_in_one_place_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SECRETIVE_URL_FILE", str(tmp_path / "absent"))
-    with pytest.raises(ConfigurationError, match="SECRETIVE_URL_FILE is '.*absent', but: No such file"):
+    with pytest.raises(ConfigurationError, match=r"SECRETIVE_URL_FILE is '.*absent', but: No such file"):
         SecretiveSettings.load()
     monkeypatch.setenv("SECRETIVE_URL", "canary")
     with pytest.raises(ConfigurationError, match="both set") as caught:
