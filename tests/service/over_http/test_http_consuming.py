@@ -89,6 +89,19 @@ async def test_extend_tells_the_new_ends_and_what_is_lost(api: Api, client: http
     assert answer["lost"] == [receipts[1]]
 
 
+async def test_another_service_on_the_namespace_takes_the_receipts(place: Place) -> None:
+    async with served(place) as one, served(place) as other:
+        await one.dispatcher.publish([Message("a")] * 3)
+        async with one.with_key(*EVERYTHING) as client, other.with_key(*EVERYTHING) as neighbour:
+            receipts: list[str] = []
+            while len(receipts) < 3:
+                receipts += [found["receipt"] for found in await take(client, 3)]
+            answer = await settle(neighbour, "extend", receipts[0])
+            assert (len(answer["done"]), answer["lost"]) == (1, [])
+            assert await settle(neighbour, "ack", *receipts) == {"done": receipts, "lost": []}
+        assert (await one.dispatcher.backlog("a")).leased == 0
+
+
 async def test_a_long_poll_ends_with_the_first_message(api: Api, client: httpx.AsyncClient) -> None:
     waiting = asyncio.ensure_future(take(client, wait=20))
     await asyncio.sleep(0.1)
