@@ -142,6 +142,7 @@ class Log:
         for ticket in reversed(tickets):
             if failure.retryable and next_attempt < ticket.until:
                 self._queue.appendleft(ticket)
+                self._filled.set()
             else:
                 ticket.fail(failure)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.servers.child import ChildServer, free_ports
-from tests.servers.kafka_node import CLUSTER_ID, one_node, version_in
+from tests.servers.kafka_node import CLUSTER_ID, one_node, tells_version, version_in
 from tests.servers.kafka_wire import ask_api_versions
 
 _LOGGING = Path(__file__).parent / "kafka" / "log4j2.properties"
@@ -67,7 +67,8 @@ class LocalKafka(ChildServer):
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
 
     def answers(self) -> bool:
-        return ask_api_versions(self.host, self.port) is not None
+        # It may serve before it has written which version it is.
+        return tells_version(self.output()) and ask_api_versions(self.host, self.port) is not None
 
     def reported_version(self) -> str:
         return version_in(self.output())

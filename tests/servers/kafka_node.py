@@ -44,8 +44,16 @@ def one_node(*, listen: str, advertise: str, control: str, folder: str) -> dict[
     }
 
 
+_VERSION = re.compile(r"Kafka version: (\S+)")
+
+
+def tells_version(log: str) -> bool:
+    """Tell whether a broker has written its version yet."""
+    return _VERSION.search(log) is not None
+
+
 def version_in(log: str) -> str:
     """Return the version that a broker has written to its log; the protocol doesn't tell it."""
-    told = re.search(r"Kafka version: (\S+)", log)
+    told = _VERSION.search(log)
     assert told is not None, log
     return f"kafka {told[1]}"
