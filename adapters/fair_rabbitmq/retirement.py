@@ -99,7 +99,15 @@ class Retirement:
         ]
         if idle:
             await self._retire(idle[:_MOST_AT_ONCE])
-        for one in retired[:_MOST_AT_ONCE]:
+            await self._journal.barrier()
+            names = {one.name for one in idle}
+            retired += [
+                one
+                for one in self._journal.replica.customers()
+                if one.name in names and one.retired >= one.oldest
+            ]
+        # At once, since what comes from now on waits until the old queue is gone.
+        for one in retired[: 2 * _MOST_AT_ONCE]:
             await self._remove(one)
 
     async def _retire(self, idle: list[KnownCustomer]) -> None:
