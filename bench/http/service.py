@@ -16,7 +16,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ PROGRAM = (sys.executable, "-m", "fair_dispatcher")
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "http.json"
 BATCH = 500
 TAKE = 100
+PACE = 1000
+# So many messages a second wait for the consumers: more than they can take.
+MOST_CONSUMED = 60_000
 TARGETS = {
     "single POSTs a second": (5_000, True),
     "messages a second in batches": (40_000, True),
@@ -120,39 +123,65 @@ def total(served: Served) -> int:
     return sum(one["backlog"]["ready"] + one["backlog"]["leased"] for one in customers)
 
 
-def singles(served: Served, seconds: int) -> float:
+@dataclass(frozen=True)
+class Measured:
+    """A figure, and how many requests or messages the serving process did for each second of a core."""
+
+    value: float
+    per_core_second: float
+
+
+def measured(served: Served, seconds: int, load: Callable[[], float]) -> Measured:
+    """Run a load that returns a rate."""
+    before = served.cpu_seconds()
+    rate = load()
+    return Measured(rate, rate * seconds / (served.cpu_seconds() - before))
+
+
+def singles(served: Served, seconds: int) -> Measured:
     path = served.url("/v1/customers/acme/messages")
-    return wrk.run(path, SINGLE % served.token, connections=32, seconds=seconds).requests_per_second
-
-
-def batches(served: Served, seconds: int) -> float:
-    script = BATCHES % (BATCH, served.token)
-    return (
-        BATCH
-        * wrk.run(served.url("/v1/messages"), script, connections=4, seconds=seconds).requests_per_second
+    script = SINGLE % served.token
+    return measured(
+        served, seconds, lambda: wrk.run(path, script, connections=32, seconds=seconds).requests_per_second
     )
 
 
-def paced(served: Served, seconds: int) -> float:
+def publish_batches(served: Served, seconds: int) -> float:
+    script = BATCHES % (BATCH, served.token)
+    found = wrk.run(served.url("/v1/messages"), script, connections=4, seconds=seconds)
+    return BATCH * found.requests_per_second
+
+
+def batches(served: Served, seconds: int) -> Measured:
+    return measured(served, seconds, lambda: publish_batches(served, seconds))
+
+
+def paced(served: Served, seconds: int) -> Measured:
+    before = served.cpu_seconds()
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "bench.http.paced", "127.0.0.1", str(served.port)),
-            *("/v1/customers/acme/messages", served.token, "1000", str(seconds)),
+            *("/v1/customers/acme/messages", served.token, str(PACE), str(seconds)),
         ],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return float(json.loads(finished.stdout)["p99_ms"])
+    p99_ms = float(json.loads(finished.stdout)["p99_ms"])
+    return Measured(p99_ms, PACE * seconds / (served.cpu_seconds() - before))
 
 
-def consumers(served: Served, seconds: int) -> float:
-    while total(served) < 60_000 * seconds:
-        batches(served, 1)
+def consumers(served: Served, seconds: int) -> Measured:
+    while total(served) < MOST_CONSUMED * seconds:
+        publish_batches(served, 1)
     before = total(served)
-    wrk.run(served.url("/"), CONSUME % (served.token, TAKE), connections=8, seconds=seconds)
-    return (before - total(served)) / seconds
+
+    def consume() -> float:
+        wrk.run(served.url("/"), CONSUME % (served.token, TAKE), connections=8, seconds=seconds)
+        return (before - total(served)) / seconds
+
+    return measured(served, seconds, consume)
 
 
-CASES: dict[str, Callable[[Served, int], float]] = dict(
+CASES: dict[str, Callable[[Served, int], Measured]] = dict(
     zip(TARGETS, (singles, batches, paced, consumers), strict=True)
 )
 
@@ -162,32 +191,32 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    found: dict[str, list[float]] = {}
-    cores: dict[str, list[float]] = {}
+    found: dict[str, list[Measured]] = {name: [] for name in CASES}
+    begin_load = os.getloadavg()[0]
     for _ in range(options.rounds):
         for name, measure in CASES.items():
             redis = LocalRedis(debian_redis())
             redis.start()
             try:
                 with serving(redis) as served:
-                    before = served.cpu_seconds()
-                    value = measure(served, options.seconds)
-                    used = served.cpu_seconds() - before
+                    found[name].append(measure(served, options.seconds))
             finally:
                 redis.stop()
-            found.setdefault(name, []).append(value)
-            cores.setdefault(name, []).append(used)
-    print(f"{'':<38} {'median':>9} {'least':>9} {'most':>9} {'target':>9}  load {os.getloadavg()[0]:.1f}")
-    for name, values in found.items():
+    print(f"{os.cpu_count()} cores, load before {begin_load:.1f}, after {os.getloadavg()[0]:.1f}")
+    print(f"{'':<38} {'median':>9} {'least':>9} {'most':>9} {'target':>8} {'a core-second':>14}")
+    for name, results in found.items():
+        values = sorted(result.value for result in results)
         target, at_least = TARGETS[name]
-        met = (statistics.median(values) >= target) == at_least
+        median = statistics.median(values)
+        verdict = "" if (median >= target) == at_least else "  NOT MET"
+        per_core = statistics.median(result.per_core_second for result in results)
         print(
-            f"{name:<38} {statistics.median(values):>9,.1f} {min(values):>9,.1f} {max(values):>9,.1f} "
-            f"{target:>9,} {'' if met else '  NOT MET'}  cpu {statistics.median(cores[name]):.2f} s"
+            f"{name:<38} {median:>9,.1f} {values[0]:>9,.1f} {values[-1]:>9,.1f} {target:>8,} "
+            f"{per_core:>14,.0f}{verdict}"
         )
-    RESULTS.write_text(
-        json.dumps({"values": found, "cpu_seconds": cores, "cpus": os.cpu_count()}, indent=2) + "\n"
-    )
+    machine = {"cpus": os.cpu_count(), "load_before": begin_load}
+    figures = {name: [asdict(result) for result in results] for name, results in found.items()}
+    RESULTS.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
