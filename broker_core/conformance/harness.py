@@ -30,6 +30,8 @@ class Features:
     processes: several processes reach the same broker. restartable: `restart_broker` works.
     proxy: dispatchers can be made through a TcpProxy. credentials: the broker checks them.
     garbage: `inject_garbage` works. removal: `remove_leased` works. releases: `other_release` works.
+    staged_publish: publishing first stores what nobody sees, and that is sent again after a cut without
+    harm; without it, a message exists as soon as the broker has read the request.
     """
 
     processes: bool
@@ -39,6 +41,7 @@ class Features:
     garbage: bool
     removal: bool = False
     releases: bool = False
+    staged_publish: bool = False
 
 
 class Harness(ABC):

@@ -54,7 +54,7 @@ class KafkaHarness(Harness):
     """
 
     features: ClassVar[Features] = Features(
-        processes=True, restartable=True, proxy=True, credentials=True, garbage=True
+        processes=True, restartable=True, proxy=True, credentials=True, garbage=True, staged_publish=True
     )
     security: ClassVar[Mapping[str, str]] = {}
 
