@@ -1,6 +1,7 @@
 # Every target first makes .venv as requirements.lock says; only git, make and Python ≥ 3.11 with venv are needed.
 # Variables: PYTHON (interpreter for .venv), BROKER, SERVERS (auto, external, containers or local: where the tests'
 # brokers come from), ARGS (handed on), SETUP=1 (test: install system packages).
+# JOBS (test: processes; most tests wait for a broker, so more than there are cores).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,6 +12,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 BROKER ?= redis
 SERVERS ?= auto
+JOBS ?= 4
 CONFORMANCE_redis := $(addprefix tests/conformance/test_,redis7.py redis8.py valkey9.py)
 BROKERS ?= memory redis7 redis8 valkey9
 ARGS ?=
@@ -32,7 +34,7 @@ demo: setup ## Many customers share few consumers fairly while one floods them, 
 
 .PHONY: test
 test: setup system-packages ## Run all tests at their short size
-	$(PY) -m pytest --servers=$(SERVERS) $(ARGS)
+	$(PY) -m pytest --servers=$(SERVERS) --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 .PHONY: test-full
 test-full: setup system-packages ## Run all tests at their full size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -35,6 +35,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     reaper.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Of a run over several processes, each tells the one that people look at.
+    told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["servers"] = [session.config.stash[_versions], session.config.stash[_absent]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("servers", [{}, {}])
+    node.config.stash[_versions].update(told[0])
+    node.config.stash[_absent].update(told[1])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
