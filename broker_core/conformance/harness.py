@@ -48,9 +48,11 @@ class Harness(ABC):
     """One broker, for one test; closes everything that it made when it ends.
 
     Use it as an async context manager. It fails the test if tasks are left over or have crashed.
+    residue_seconds: how long the broker may hold what is gone; 0: not at all.
     """
 
     features: ClassVar[Features]
+    residue_seconds: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self._dispatchers: list[FairDispatcher] = []

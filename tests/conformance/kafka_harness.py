@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import secrets
 import struct
 from collections.abc import Collection, Mapping
 from types import TracebackType
@@ -16,10 +18,13 @@ from broker_core.conformance.harness import Features, Harness
 from broker_core.conformance.polling import Deadline
 from broker_core.conformance.proxy import Direction, TcpProxy
 from broker_core.dispatcher import FairDispatcher
+from broker_core.model import Delivery
 from fair_kafka.adapter import KafkaAdapter
 from fair_kafka.cluster import Cluster, Lane
-from fair_kafka.ledger.commands import Publish, PublishEntry
+from fair_kafka.ledger.codec import encode, join
+from fair_kafka.ledger.commands import Close, Gone, Publish, PublishEntry, Vanished
 from fair_kafka.ledger.outcomes import Published
+from fair_kafka.ledger.receipts import serial_of
 from fair_kafka.namespace import Namespace
 from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Stored
 from fair_kafka.records import build_batch
@@ -54,14 +59,23 @@ class KafkaHarness(Harness):
     """
 
     features: ClassVar[Features] = Features(
-        processes=True, restartable=True, proxy=True, credentials=True, garbage=True, staged_publish=True
+        processes=True,
+        restartable=True,
+        proxy=True,
+        credentials=True,
+        garbage=True,
+        removal=True,
+        staged_publish=True,
     )
+    # Records are deleted once a second, and after this time by another dispatcher than the one that died.
+    residue_seconds: ClassVar[float] = 15.0
     security: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, server: BrokerServer) -> None:
         super().__init__()
         self._server = server
         self._namespaces: set[str] = set()
+        self._adapters: list[KafkaAdapter] = []
 
     @property
     def capabilities(self) -> Capabilities:
@@ -78,7 +92,9 @@ class KafkaHarness(Harness):
             settings = {"timeout_seconds": _PROXY_TIMEOUT_SECONDS, **settings}
         loaded = KafkaSettings.load(namespace=namespace, **where, **{**self.security, **settings})
         self._namespaces.add(namespace)
-        return FairDispatcher(KafkaAdapter(loaded), loaded)
+        adapter = KafkaAdapter(loaded)
+        self._adapters.append(adapter)
+        return FairDispatcher(adapter, loaded)
 
     def worker_target(self) -> Mapping[str, Any]:
         return {"broker": "kafka", "bootstrap_servers": self._servers, **self.security}
@@ -133,6 +149,37 @@ class KafkaHarness(Harness):
             await inside.session.run(lambda s, n: Publish(s, n, (entry,)), Published)
         finally:
             await inside.close()
+
+    async def remove_leased(self, namespace: str, delivery: Delivery) -> None:
+        """Remove it from the ledger, as a dispatcher does that finds its record gone.
+
+        The record itself stays: Kafka deletes none without those before it.
+        """
+        serial = serial_of(delivery.id)
+        assert serial is not None
+        record = self._removal_of(serial)
+        where = (self._names(namespace).ledger, 0)
+        cluster = Cluster(self._settings(namespace), self._names(namespace).all)
+        try:
+            stored = await Partitions(cluster, 5.0).store(
+                Lane.APPEND, {where: build_batch([(None, record, ())])}
+            )
+            assert isinstance(stored[where], Stored), stored
+        finally:
+            await cluster.close()
+
+    def _removal_of(self, serial: int) -> bytes:
+        """Encode what a dispatcher would append that opens, finds the record gone, and closes."""
+        ledgers = (adapter.opened.replica.ledger for adapter in self._adapters)
+        ledger = next(ledger for ledger in ledgers if serial in ledger.entries)
+        entry, (_, known) = ledger.entries[serial], next(iter(ledger.sessions))
+        session = secrets.randbits(64)
+        commands = (
+            dataclasses.replace(known.settings, session=session, sequence=1),
+            Vanished(session, 2, (Gone(serial, entry.ref),)),
+            Close(session, 3),
+        )
+        return join(map(encode, commands))
 
     def _settings(self, namespace: str) -> KafkaSettings:
         return KafkaSettings.load(namespace=namespace, bootstrap_servers=self._servers)

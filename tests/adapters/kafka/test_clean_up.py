@@ -134,6 +134,26 @@ async def test_vanished_records_are_reported_and_their_neighbours_delivered(
     assert list(await dispatcher.customers()) == []
 
 
+async def test_a_leased_message_whose_record_vanished_never_comes_again(
+    stage: Stage, deadline: Deadline, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatcher, inside = await stage.dispatcher_and_inside(cache_bytes=0, lease_seconds=0.3)
+    await dispatcher.publish(messages("a", 4))
+    held = await collect(dispatcher, 4, deadline)
+    place = inside.replica.ledger.place_of("a")
+    assert place is not None
+    await inside.partitions.delete_before({(stage.names.messages, place.partition): 1})
+    with caplog.at_level(logging.ERROR):
+        again = await collect(dispatcher, 3, deadline)
+    assert [(one.id, one.attempt) for one in again] == [(one.id, 2) for one in held[1:]]
+    assert "1 messages vanished" in caplog.text
+    await dispatcher.ack(held[0])  # of a message that no longer exists, so it succeeds
+    await dispatcher.ack(again)
+    assert await dispatcher.backlog() == Backlog()
+    assert list(await dispatcher.customers()) == []
+    await until_empty(stage, deadline)
+
+
 async def test_the_disk_falls_to_one_segment_a_partition(
     stage: Stage, kafka: BrokerServer, deadline: Deadline
 ) -> None:
