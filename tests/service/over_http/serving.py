@@ -20,10 +20,14 @@ from tests.service.work_run import WorkRun
 
 @dataclass(frozen=True)
 class Serving:
-    """A supervisor with its processes. run: what it logs, and how it ends."""
+    """A supervisor with its processes. run: what it logs, and how it ends.
+
+    token: a key for everything, which each process knows from its start.
+    """
 
     run: WorkRun
     keys: Path
+    token: str
 
     async def url(self, deadline: Deadline, count: int = 1) -> str:
         """Wait until so many processes have got ready, and return the address."""
@@ -34,9 +38,9 @@ class Serving:
     async def client(
         self, deadline: Deadline, *scopes: str, count: int = 1, **options: Any
     ) -> AsyncIterator[httpx.AsyncClient]:
-        """A client with a new key for these scopes, or for everything."""
+        """A client with a new key for these scopes, or with the one for everything."""
         url = await self.url(deadline, count)
-        token = make_key(self.keys, *(scopes or ("publish", "consume", "admin")))
+        token = make_key(self.keys, *scopes) if scopes else self.token
         headers = {"authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, **options) as client:
             await deadline.until(lambda: _known(client), "the new key to be known")
@@ -80,11 +84,10 @@ def serving(
 ) -> Iterator[Serving]:
     """Start `fairdispatch serve` on a free port; what is left of it at the end is killed."""
     keys = folder / "keys.json"
-    if not keys.exists():
-        make_key(keys, "admin")
+    token = make_key(keys, "publish", "consume", "admin")
     process = start(place, ["--key-file", str(keys), *options], environment or {})
     run = WorkRun(process, folder / "records.ndjson")
     try:
-        yield Serving(run, keys)
+        yield Serving(run, keys, token)
     finally:
         run.end()
