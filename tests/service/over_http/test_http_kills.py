@@ -142,6 +142,4 @@ async def test_whatever_was_answered_with_202_is_processed(
         # Nothing was stored but what was asked for: the key of each message saw to that.
         assert set(handled) == stored
         again = len(handled) - len(stored)
-        print(
-            f"{len(stored)} messages, {killer.killed} kills, {producer.repeated} repeated, {again} handled twice"
-        )
+        print(f"{len(stored)} messages, {killer.killed} kills, {producer.repeated} repeated, {again} twice")
