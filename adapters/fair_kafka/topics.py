@@ -27,7 +27,7 @@ from aiokafka.protocol.admin import (
 from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_kafka.cluster import Cluster
 from fair_kafka.errors import NotSent, Refused, check
-from fair_kafka.partitions import Partitions, only
+from fair_kafka.partitions import Partitions, Place
 from fair_kafka.settings import KafkaSettings
 
 TOPIC_EXISTS, INVALID_PARTITIONS = 36, 37
@@ -94,6 +94,10 @@ class Topics:
         if missing:
             await self._create(missing)
         await self._until_led(dict.fromkeys(self._names.all, 1))
+        if missing:
+            await self._until_ready(
+                [(name, number) for name in missing for number in range(self._cluster.partitions_of(name))]
+            )
         await self._check_configuration()
 
     async def _create(self, names: list[str]) -> None:
@@ -183,19 +187,21 @@ class Topics:
             if have < count:
                 await self._add_partitions(count)
             await self._until_led({self._names.messages: count})
-            await self._until_ready(have, count)
+            await self._until_ready([(self._names.messages, number) for number in range(have, count)])
 
-    async def _until_ready(self, first: int, count: int) -> None:
+    async def _until_ready(self, places: list[Place]) -> None:
         """Wait until the leaders of new partitions know that they are, which takes them a while for many."""
         clock = asyncio.get_running_loop().time
         until = clock() + PATIENCE_SECONDS
-        places = [(self._names.messages, partition) for partition in range(first, count)]
         while places:
             answers = await self._partitions.ends(places)
-            places = [place for place in places if isinstance(answers[place], BrokerUnavailable)]
-            if places:
-                if clock() >= until:
-                    only({places[0]: answers[places[0]]})
+            failures = {
+                place: answer for place, answer in answers.items() if isinstance(answer, BrokerUnavailable)
+            }
+            places = list(failures)
+            if failures:
+                if clock() >= until or not all(failure.retryable for failure in failures.values()):
+                    raise failures[places[0]]
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _add_partitions(self, count: int) -> None:
