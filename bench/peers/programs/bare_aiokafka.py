@@ -6,6 +6,7 @@ Nothing chooses whose turn it is, and nothing is removed from the broker.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -16,16 +17,52 @@ TOPIC = "bare"
 
 
 async def prepare(task: Task) -> None:
-    """Create the partitions."""
+    """Create the partitions and use each once, so that leaders and coordinator are there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=task.url, request_timeout_ms=60_000)
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, task.customers, 1)])
     await admin.close()
+    async with producer_of(task) as producer:
+        sent = [await producer.send(TOPIC, b"", partition=number) for number in range(task.customers)]
+        await asyncio.gather(*sent)
+    left = task.customers
+    async with consumer_of(task) as consumer:
+        while left > 0:
+            left -= await take(consumer, lambda _: None)
+
+
+def producer_of(task: Task) -> AIOKafkaProducer:
+    """Make a producer that loses and repeats nothing."""
+    return AIOKafkaProducer(bootstrap_servers=task.url, acks="all", enable_idempotence=True)
+
+
+def consumer_of(task: Task) -> AIOKafkaConsumer:
+    """Make a consumer of all partitions."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=task.url,
+        group_id="bare",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=BATCH,
+    )
+    consumer.assign([TopicPartition(TOPIC, number) for number in range(task.customers)])
+    return consumer
+
+
+async def take(consumer: AIOKafkaConsumer, handle: Callable[[bytes], None]) -> int:
+    """Handle a batch and commit it; return how many there were."""
+    found = await consumer.getmany(timeout_ms=1000, max_records=BATCH)
+    for records in found.values():
+        for record in records:
+            handle(record.value)
+    if found:
+        await consumer.commit({at: records[-1].offset + 1 for at, records in found.items()})
+    return sum(len(records) for records in found.values())
 
 
 async def publish(task: Task) -> None:
     """200 at a time, each acknowledged."""
-    async with AIOKafkaProducer(bootstrap_servers=task.url, acks="all", enable_idempotence=True) as producer:
+    async with producer_of(task) as producer:
         for numbers in task.batches():
             sent = [
                 await producer.send(TOPIC, task.payload(number), partition=number % task.customers)
@@ -36,22 +73,9 @@ async def publish(task: Task) -> None:
 
 async def consume(task: Task) -> None:
     """All partitions are this consumer's."""
-    partitions = [TopicPartition(TOPIC, number) for number in range(task.customers)]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=task.url,
-        group_id="bare",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_poll_records=BATCH,
-    ) as consumer:
-        consumer.assign(partitions)
+    async with consumer_of(task) as consumer:
         while len(task.handled) < task.total:
-            found = await consumer.getmany(timeout_ms=1000, max_records=BATCH)
-            for records in found.values():
-                for record in records:
-                    task.handle(record.value)
-            if found:
-                await consumer.commit({at: records[-1].offset + 1 for at, records in found.items()})
+            await take(consumer, task.handle)
 
 
 if __name__ == "__main__":
