@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,15 +20,16 @@ from bench import machine
 from bench.scale import kafka_partitions, rabbitmq_queues
 from bench.scale.model import Growth
 
-KINDS = {
-    "quorum": lambda: rabbitmq_queues.grow("quorum"),
-    "classic": lambda: rabbitmq_queues.grow("classic"),
+KINDS: dict[str, Callable[[float], Coroutine[None, None, Growth]]] = {
+    "quorum": partial(rabbitmq_queues.grow, "quorum"),
+    "classic": partial(rabbitmq_queues.grow, "classic"),
     "partitions": kafka_partitions.grow,
 }
 
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(KINDS)}; all if left out.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long each kind may grow.")] = 600.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
 ) -> None:
     """Measure each on a server of its own, print a table, write JSON."""
@@ -38,7 +41,7 @@ def main(
     }
     growths = []
     for kind in only or KINDS:
-        growths.append(asyncio.run(KINDS[kind]()))
+        growths.append(asyncio.run(KINDS[kind](seconds)))
         show(growths[-1], console)
     path = json_file or Path(__file__).parents[1] / "results" / "scale.json"
     path.parent.mkdir(parents=True, exist_ok=True)

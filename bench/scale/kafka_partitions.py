@@ -10,7 +10,6 @@ from aiokafka.errors import KafkaError
 
 from bench.scale.model import (
     MOST_BYTES,
-    MOST_SECONDS,
     STEPS,
     Growth,
     Step,
@@ -76,14 +75,14 @@ async def _restart(server: LocalKafka, count: int) -> float:
     return float("inf")
 
 
-async def grow() -> Growth:
+async def grow(most_seconds: float) -> Growth:
     """Add partitions, as many as time and memory allow."""
     server = LocalKafka(kafka_jars(), heap="4g")
     steps: list[Step] = []
     ended = "all steps were reached"
     try:
         server.start()
-        empty, count, until = resident_bytes(server.pid), 0, time.monotonic() + MOST_SECONDS
+        empty, count, until = resident_bytes(server.pid), 0, time.monotonic() + most_seconds
         for target in STEPS:
             start, before = time.monotonic(), count
             try:
@@ -104,7 +103,7 @@ async def grow() -> Growth:
                 )
             )
             if count < target:
-                ended = f"the time was over: {MOST_SECONDS:g} s"
+                ended = f"the time was over: {most_seconds:g} s"
                 break
             if resident > MOST_BYTES:
                 ended = f"the memory was over: {MOST_BYTES / 2**30:g} GiB"

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 STEPS = (1_000, 10_000, 25_000, 50_000, 100_000)
-MOST_SECONDS = 600.0
 MOST_BYTES = 10 * 2**30
 
 

@@ -9,7 +9,6 @@ import aio_pika
 
 from bench.scale.model import (
     MOST_BYTES,
-    MOST_SECONDS,
     STEPS,
     Growth,
     Step,
@@ -63,14 +62,14 @@ async def _restart(server: LocalRabbitMQ) -> float:
     return float("inf")
 
 
-async def grow(kind: str) -> Growth:
+async def grow(kind: str, most_seconds: float) -> Growth:
     """Declare queues of that type, as many as time and memory allow."""
     server = LocalRabbitMQ(debian_rabbitmq())
     steps: list[Step] = []
     ended = "all steps were reached"
     try:
         server.start()
-        empty, count, until = resident_bytes(server.pid), 0, time.monotonic() + MOST_SECONDS
+        empty, count, until = resident_bytes(server.pid), 0, time.monotonic() + most_seconds
         for target in STEPS:
             start = time.monotonic()
             async with await aio_pika.connect(server.url) as connection:
@@ -90,7 +89,7 @@ async def grow(kind: str) -> Growth:
                 )
             )
             if count < target:
-                ended = f"the time was over: {MOST_SECONDS:g} s"
+                ended = f"the time was over: {most_seconds:g} s"
                 break
             if resident > MOST_BYTES:
                 ended = f"the memory was over: {MOST_BYTES / 2**30:g} GiB"
