@@ -45,6 +45,7 @@ from fair_rabbitmq.topology import Topology
 
 CONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.4)
 FEW_DISPATCHERS = 3
+POLITE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class RabbitMQAdapter(BrokerAdapter):
         self._parts = parts
 
     async def close(self) -> None:
-        """Give back what cancelled receives took, and disconnect."""
+        """Give back what cancelled receives took, and disconnect; two seconds at most."""
         parts, self._parts = self._parts, None
         if parts is not None:
             await _close(parts)
@@ -284,6 +285,16 @@ _OF_CUSTOMERS = (CustomerSeen, CustomerRetired, CustomerRemoved, PolicySet)
 
 
 async def _close(parts: _Parts) -> None:
+    # A broker that went silent lets each step wait as long as it may; without connections none waits.
+    cutting = asyncio.get_running_loop().call_later(POLITE_SECONDS, parts.connections.cut)
+    try:
+        await _end(parts)
+    finally:
+        await parts.connections.close()
+        cutting.cancel()
+
+
+async def _end(parts: _Parts) -> None:
     await parts.retirement.close()
     await parts.receiver.close()
     await parts.settler.close()
@@ -295,7 +306,6 @@ async def _close(parts: _Parts) -> None:
         parts.dead_letters.close(),
     )
     await parts.journal.close()
-    await parts.connections.close()
 
 
 async def _until_connected(connections: Connections) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
-import aio_pika
 from aio_pika.abc import AbstractChannel
 from aiormq.connection import Connection as Wire
 from yarl import URL
 
 from broker_core.errors import BrokerUnavailable
+from fair_rabbitmq.cuttable import CuttableConnection
+from fair_rabbitmq.ending import cancelling_passes, end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
 from fair_rabbitmq.wire import WireChannel
 
 T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
-CLOSE_SECONDS = 0.3
+CLOSE_SECONDS, CUT_SECONDS = 0.3, 0.1
 
 # Outages are told once by whoever uses this adapter; the client's own loggers tell each failure, with
 # traces of the frames that were under way.
@@ -36,8 +36,8 @@ class Link:
             {"name": name, "heartbeat": str(heartbeat_seconds), "timeout": str(int(timeout_seconds) or 1)}
         )
         self.timeout_seconds = timeout_seconds
-        self._connection: aio_pika.Connection | None = None
-        self._connecting: asyncio.Task[aio_pika.Connection] | None = None
+        self._connection: CuttableConnection | None = None
+        self._connecting: asyncio.Task[CuttableConnection] | None = None
         self._pause_seconds = 0.0
         self._not_before = 0.0
         self._closed = False
@@ -48,7 +48,7 @@ class Link:
         """Tell whether there is a connection, as far as is known."""
         return self._connection is not None and _is_open(self._connection)
 
-    async def connection(self) -> aio_pika.Connection:
+    async def connection(self) -> CuttableConnection:
         """Return the connection; raises NotSent (BrokerUnavailable) when there is none in time."""
         if self._connection is not None and _is_open(self._connection):
             return self._connection
@@ -63,22 +63,23 @@ class Link:
         except TimeoutError as error:
             raise NotSent("RabbitMQ can't be reached in time") from error
 
-    def _connected(self, task: asyncio.Task[aio_pika.Connection]) -> None:
+    def _connected(self, task: asyncio.Task[CuttableConnection]) -> None:
         self._connecting = None
         if not task.cancelled():
             task.exception()
 
-    async def _connect(self) -> aio_pika.Connection:
+    async def _connect(self) -> CuttableConnection:
         if self._connection is not None:
             await self._end(self._connection)
             self._connection = None
         clock = asyncio.get_running_loop().time
         if (wait := self._not_before - clock()) > 0:
             await asyncio.sleep(wait)
-        connection = aio_pika.Connection(self._url)
+        connection = CuttableConnection(self._url)
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                await connection.connect()
+                with cancelling_passes():
+                    await connection.connect()
         except CLIENT_ERRORS as error:
             self._pause_seconds = min(
                 max(FIRST_PAUSE_SECONDS, 2 * self._pause_seconds), LONGEST_PAUSE_SECONDS
@@ -107,7 +108,8 @@ class Link:
         wire = await self.wire()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await WireChannel.open_on(wire, confirms=confirms)
+                with cancelling_passes():
+                    return await WireChannel.open_on(wire, confirms=confirms)
         except CLIENT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 self.drop(wire)
@@ -118,7 +120,8 @@ class Link:
         connection = await self.connection()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+                with cancelling_passes():
+                    return await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         except CLIENT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 self.drop(wire_of(connection))
@@ -134,53 +137,58 @@ class Link:
         self._dropping.add(task)
         task.add_done_callback(self._dropping.discard)
 
-    async def _end(self, connection: aio_pika.Connection) -> None:
-        if connection.transport is None:
-            connection_closed = asyncio.ensure_future(connection.close())
-            await asyncio.wait({connection_closed}, timeout=CLOSE_SECONDS)
-            return
-        wire = wire_of(connection)
-        cast(Any, wire).READER_CLOSE_TIMEOUT = CLOSE_SECONDS
+    async def _end(self, connection: CuttableConnection) -> None:
+        """Disconnect in an orderly way if the broker answers soon, else by cutting; a second at most."""
+        if connection.transport is not None:
+            cast(Any, wire_of(connection)).READER_CLOSE_TIMEOUT = CLOSE_SECONDS
         closing = asyncio.ensure_future(connection.close())
-        await asyncio.wait({closing}, timeout=2 * CLOSE_SECONDS)
+        closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.wait({closing}, timeout=2 * CLOSE_SECONDS)
+        finally:
+            connection.cut()
         if not closing.done():
-            closing.cancel()
-            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-        if closing.done() and not closing.cancelled():
-            closing.exception()
+            await asyncio.wait({closing}, timeout=CUT_SECONDS)
+            await end_tasks([closing], CUT_SECONDS)
+
+    def cut(self) -> None:
+        """Cut what is connected, for good: all that waits for the broker fails at once."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._connection is not None:
+            self._connection.cut()
 
     async def close(self) -> None:
         """Disconnect for good. Idempotent; takes a second at most."""
         self._closed = True
         if self._connecting is not None:
-            self._connecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, BrokerUnavailable):
-                await self._connecting
+            await end_tasks([self._connecting])
         connection, self._connection = self._connection, None
         if connection is not None:
             await self._end(connection)
-        if self._dropping:
-            await asyncio.wait(self._dropping, timeout=CLOSE_SECONDS)
+        await end_tasks(self._dropping)
 
     async def bounded(self, wire: Wire, call: Awaitable[T]) -> T:
         """Return what a call on this connection returns; drops it if there is no answer in time."""
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await call
+                with cancelling_passes():
+                    return await call
         except CLIENT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 self.drop(wire)
             raise to_dispatcher_error(error) from error
 
 
-def wire_of(connection: aio_pika.Connection) -> Wire:
+def wire_of(connection: CuttableConnection) -> Wire:
     """Return aiormq's part of a connection."""
     if connection.transport is None:
         raise NotSent("the connection is closed")
     return cast(Wire, connection.transport.connection)
 
 
-def _is_open(connection: aio_pika.Connection) -> bool:
+def _is_open(connection: CuttableConnection) -> bool:
     return connection.transport is not None and wire_of(connection).is_opened
 
 
@@ -198,6 +206,11 @@ class Connections:
     async def consuming(self) -> AbstractChannel:
         """Open a channel for consuming."""
         return await self.consumer.open_plain(confirms=False)
+
+    def cut(self) -> None:
+        """Cut both for good: all that waits for the broker fails at once."""
+        self.publisher.cut()
+        self.consumer.cut()
 
     async def close(self) -> None:
         """Disconnect. Idempotent; takes a second at most."""

@@ -15,6 +15,7 @@ from broker_core.errors import DispatcherError, InvalidArgument
 from broker_core.model import DeadLetter, Page
 from fair_rabbitmq.dead_store import Burial, DeadStore
 from fair_rabbitmq.delays import Republish, log_failure
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.dead_index import Dead
 from fair_rabbitmq.journal.events import DeadRemoved, Death, Died, Revived, Reviving, RevivingFailed
@@ -63,9 +64,7 @@ class DeadLetters:
 
     async def close(self) -> None:
         """End all tasks. Idempotent; half a second at most."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._store.close()
 
     async def bury(self, burials: Sequence[Burial]) -> None:

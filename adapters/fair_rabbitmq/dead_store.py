@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.journal_pb2 import Burial as EncodedBurial
 from fair_rabbitmq.journal.journal_pb2 import Burials
@@ -190,8 +191,7 @@ class DeadStore:
                 if not (entries or self._sent or self._unsent):
                     return
         finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            await end_tasks([sender])
 
     async def _send(self) -> None:
         while True:

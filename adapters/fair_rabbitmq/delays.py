@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from aiormq.abc import DeliveredMessage
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.events import Delay, Delayed, Due, Extended, Lease
 from fair_rabbitmq.journal.stream import Journal
@@ -82,8 +83,7 @@ class Delays:
     async def close(self) -> None:
         """End all tasks; what is due meanwhile is put back by others. Idempotent; half a second at most."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
         await self._publisher.close()
 
     async def delay(self, parcels: Sequence[Parcel], due_ms: int) -> None:

@@ -13,6 +13,7 @@ from pamqp.commands import Basic, Queue
 
 from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
 from fair_rabbitmq.connection import Connections
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.events import Gone
 from fair_rabbitmq.journal.stream import Journal
@@ -183,6 +184,4 @@ class Peers:
 
     async def close(self) -> None:
         """End all tasks. Idempotent, quick."""
-        for task in [*self._tasks, *([self._keeping] if self._keeping else [])]:
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
+        await end_tasks([*self._tasks, *([self._keeping] if self._keeping else [])])

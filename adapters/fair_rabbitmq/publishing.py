@@ -13,6 +13,7 @@ from broker_core.adapter import OutcomeUnknown
 from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError
 from broker_core.model import Message
 from fair_rabbitmq.connection import Link
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.parcel import Parcel
@@ -194,10 +195,7 @@ class Publisher:
 
     async def close(self) -> None:
         """End what is under way. Idempotent, quick."""
-        for task in self._sending:
-            task.cancel()
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=0.5)
+        await end_tasks(self._sending)
 
 
 def _why(post: Post, failure: DispatcherError | None) -> DispatcherError:

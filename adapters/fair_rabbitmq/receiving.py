@@ -15,6 +15,7 @@ from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery, Message
 from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.events import HandedOver, Released
 from fair_rabbitmq.journal.events import Lease as Leased
 from fair_rabbitmq.journal.stream import Journal
@@ -312,10 +313,7 @@ class Receiver:
             while self._tasks - pending:
                 await asyncio.wait(self._tasks - pending, timeout=0.2)
                 break
-            for task in list(self._tasks):
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=0.1)
+            await end_tasks(self._tasks, 0.1)
 
 
 def _is_known_elsewhere(arrival: Arrival) -> bool:

@@ -15,6 +15,7 @@ from pamqp.commands import Queue
 
 from broker_core.errors import DispatcherError
 from fair_rabbitmq.consuming import Consumers
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.events import CustomerRemoved, CustomerRetired, CustomerSeen, Event, HandedOver
 from fair_rabbitmq.journal.replica import KnownCustomer
 from fair_rabbitmq.journal.stream import Journal
@@ -176,5 +177,4 @@ class Retirement:
     async def close(self) -> None:
         """End looking. Idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=0.1)
+            await end_tasks([self._task], 0.1)

@@ -14,6 +14,7 @@ from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
 from fair_rabbitmq.delays import Delays
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.events import Ended, Extended, Released, Returned
 from fair_rabbitmq.journal.events import Lease as Leased
 from fair_rabbitmq.journal.stream import Journal
@@ -325,6 +326,4 @@ class Settler:
         """End what is under way. Idempotent, quick."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=0.3)
-        for task in [*self._tasks, *([self._expiring] if self._expiring else [])]:
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
+        await end_tasks([*self._tasks, *([self._expiring] if self._expiring else [])], 0.1)

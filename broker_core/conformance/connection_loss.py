@@ -102,8 +102,9 @@ class TestConnectionLoss:
         await proxy.accept()
         proxy.cut()
         receiving.cancel()
-        await asyncio.wait([receiving])
-        await consumer.close()
+        await asyncio.wait([receiving], timeout=deadline.remaining)
+        assert receiving.done(), "the cancelled receive went on"
+        await asyncio.wait_for(consumer.close(), deadline.remaining)
         again = await collect(other, 3, deadline)
         assert {delivery.attempt for delivery in again} == {1}
 
@@ -126,8 +127,9 @@ class TestConnectionLoss:
         await proxy.accept()
         proxy.cut()
         receiving.cancel()
-        await asyncio.wait([receiving])
-        await consumer.close()
+        await asyncio.wait([receiving], timeout=deadline.remaining)
+        assert receiving.done(), "the cancelled receive went on"
+        await asyncio.wait_for(consumer.close(), deadline.remaining)
         again = await collect(other, 3, deadline)
         assert {delivery.attempt for delivery in again} == {1}
 

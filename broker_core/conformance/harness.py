@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Coroutine, Hashable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -21,6 +21,8 @@ from broker_core.model import Delivery
 
 _namespaces = itertools.count(1)
 _log = logging.getLogger(__name__)
+# Far more than any close may take; it is there to end a test that hangs.
+_CLOSE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,12 +217,14 @@ class Harness(ABC):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        hung: list[str] = []
         for worker in self._workers:
-            await worker.kill()
+            hung += await _hangs("a worker's kill", worker.kill())
         for dispatcher in self._dispatchers:
-            await dispatcher.close()
+            hung += await _hangs("a dispatcher's close", dispatcher.close())
         for proxy in self._proxies:
-            await proxy.close()
+            hung += await _hangs("a proxy's close", proxy.close())
+        assert not hung, f"not done within {_CLOSE_SECONDS} seconds: {hung}"
         left = await _tasks_left()
         assert not left, f"tasks without an owner are left after close: {left}"
         assert not self._crashes, f"tasks ended with exceptions that nobody saw: {self._crashes}"
@@ -229,6 +233,18 @@ class Harness(ABC):
         del loop
         _log.error("unhandled in the event loop: %s", context["message"], exc_info=context.get("exception"))
         self._crashes.append(f"{context['message']}: {context.get('exception')!r}")
+
+
+async def _hangs(name: str, closing: Coroutine[Any, Any, None]) -> list[str]:
+    """Wait for a close; the name, with where it waits, if it doesn't end in time."""
+    task = asyncio.create_task(closing)
+    _, pending = await asyncio.wait({task}, timeout=_CLOSE_SECONDS)
+    if not pending:
+        task.result()
+        return []
+    others = [repr(other) for other in asyncio.all_tasks() - {asyncio.current_task(), task}]
+    task.cancel()
+    return [f"{name}, beside {others}"]
 
 
 async def _tasks_left() -> list[str]:

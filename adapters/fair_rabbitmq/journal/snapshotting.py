@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from broker_core.errors import DispatcherError
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.events import Event, SnapshotBegins, SnapshotEnds, SnapshotPart
 from fair_rabbitmq.journal.following import Assembly
 from fair_rabbitmq.journal.snapshots import dump
@@ -57,8 +58,7 @@ class SnapshotWriter:
     async def close(self) -> None:
         """Stop writing. Idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks([self._task])
 
     async def _write(self, assembly: Assembly) -> None:
         if assembly.replica is None:

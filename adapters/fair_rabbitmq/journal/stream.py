@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
+from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.appender import Appender
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.events import Alive, Barrier, Event, Gone, Record
@@ -107,7 +108,7 @@ class Journal:
         self._spawn(self._beat())
 
     async def close(self) -> None:
-        """Append Gone if the broker answers at once, end all tasks. Idempotent; half a second at most."""
+        """Append Gone if the broker answers at once, end all tasks. Idempotent; a second at most."""
         if not self._closed and self._assembly is not None:
             with contextlib.suppress(DispatcherError, TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -115,9 +116,7 @@ class Journal:
         self._closed = True
         self._appender.close()
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, self._snapshots.close(), return_exceptions=True)
+        await asyncio.gather(end_tasks(tasks), self._snapshots.close())
         async with self._seen:
             self._seen.notify_all()
         await asyncio.gather(self._publisher.close(), self._stop_reading())

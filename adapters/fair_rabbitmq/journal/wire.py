@@ -17,6 +17,7 @@ from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
+from fair_rabbitmq.ending import cancelling_passes
 from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.channels import Channels
 
@@ -36,7 +37,8 @@ class Unroutable(NotStored):
 def broker_errors() -> Iterator[None]:
     """Turn the client's errors into BrokerUnavailable, or what else they mean."""
     try:
-        yield
+        with cancelling_passes():
+            yield
     except asyncio.CancelledError as error:
         # The client cancels what waits on a channel that ends; only a real cancelling is counted.
         task = asyncio.current_task()
