@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,6 +45,7 @@ from fair_rabbitmq.settling import Settler
 from fair_rabbitmq.topology import Topology
 
 CONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.4)
+OPEN_PAUSE_SECONDS = (0.1, 0.6)
 FEW_DISPATCHERS = 3
 POLITE_SECONDS = 1.0
 
@@ -109,19 +111,25 @@ class RabbitMQAdapter(BrokerAdapter):
 
     async def open(self) -> None:
         """Connect, read the journal, make what the namespace needs."""
-        parts = _assemble(self._settings, self._name)
-        try:
-            await _until_connected(parts.connections)
-            await parts.journal.start()
-            await parts.registry.declare_exchanges()
-            await parts.peers.start()
-            await parts.delays.start()
-            await parts.dead_letters.start()
-            parts.retirement.start()
-        except BaseException:
-            await _close(parts)
-            raise
-        self._parts = parts
+        # A server in which many make the same stream at once ends some of their connections with an internal
+        # error; whoever comes back finds it made.
+        until = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        while True:
+            parts = _assemble(self._settings, self._name)
+            connected = False
+            try:
+                await _until_connected(parts.connections)
+                connected = True
+                await _start(parts)
+            except BaseException as error:
+                await _close(parts)
+                again = connected and isinstance(error, BrokerUnavailable) and error.retryable
+                if not again or asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(random.uniform(*OPEN_PAUSE_SECONDS))  # noqa: S311 - nothing secret
+            else:
+                self._parts = parts
+                return
 
     async def close(self) -> None:
         """Give back what cancelled receives took, and disconnect; two seconds at most."""
@@ -282,6 +290,15 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
 
 
 _OF_CUSTOMERS = (CustomerSeen, CustomerRetired, CustomerRemoved, PolicySet)
+
+
+async def _start(parts: _Parts) -> None:
+    await parts.journal.start()
+    await parts.registry.declare_exchanges()
+    await parts.peers.start()
+    await parts.delays.start()
+    await parts.dead_letters.start()
+    parts.retirement.start()
 
 
 async def _close(parts: _Parts) -> None:
