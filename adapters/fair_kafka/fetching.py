@@ -160,11 +160,13 @@ class Fetcher:
         ]
 
     def _ahead(self, refs: Iterable[Ref]) -> dict[Place, tuple[int, int]]:
-        return {
-            (self._topics[Topic(ref.topic)], ref.partition): (ref.offset, FEWEST_BYTES)
-            for ref in refs
-            if ref not in self._cache
-        }
+        # Customers that share a partition need it from the first of their records on.
+        firsts: dict[Place, int] = {}
+        for ref in refs:
+            if ref not in self._cache:
+                place = self._topics[Topic(ref.topic)], ref.partition
+                firsts[place] = min(ref.offset, firsts.get(place, ref.offset))
+        return {place: (offset, FEWEST_BYTES) for place, offset in firsts.items()}
 
     async def _fetch_some(
         self,

@@ -71,6 +71,17 @@ async def test_what_is_read_ahead_is_not_asked_for_again(stage: Stage) -> None:
     await fetcher.close()
 
 
+async def test_a_shared_partition_is_read_from_the_first_that_is_wanted(stage: Stage) -> None:
+    partitions, fetcher, refs = await prepared(stage)
+    one_partition = [ref for ref in refs if ref.partition == refs[0].partition]
+    assert len(one_partition) > 1
+    partitions.go_on.set()
+    fetcher.read_ahead([one_partition[0], one_partition[-1]], 2)
+    assert set((await fetcher.fetch(one_partition)).found) == set(one_partition)
+    assert partitions.asked == 1
+    await fetcher.close()
+
+
 async def test_what_could_not_be_read_ahead_is_asked_for(stage: Stage) -> None:
     partitions, fetcher, refs = await prepared(stage)
     partitions.failure = AnswerLost("cut")
