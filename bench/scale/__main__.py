@@ -20,7 +20,7 @@ from bench import machine
 from bench.scale import kafka_partitions, rabbitmq_queues
 from bench.scale.model import Growth
 
-KINDS: dict[str, Callable[[float], Coroutine[None, None, Growth]]] = {
+KINDS: dict[str, Callable[[int, float], Coroutine[None, None, Growth]]] = {
     "quorum": partial(rabbitmq_queues.grow, "quorum"),
     "classic": partial(rabbitmq_queues.grow, "classic"),
     "partitions": kafka_partitions.grow,
@@ -29,6 +29,7 @@ KINDS: dict[str, Callable[[float], Coroutine[None, None, Growth]]] = {
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(KINDS)}; all if left out.")] = None,
+    most: Annotated[int, typer.Option(min=1000, help="How many of each kind at most.")] = 100_000,
     seconds: Annotated[float, typer.Option(help="How long each kind may grow.")] = 600.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
 ) -> None:
@@ -41,7 +42,7 @@ def main(
     }
     growths = []
     for kind in only or KINDS:
-        growths.append(asyncio.run(KINDS[kind](seconds)))
+        growths.append(asyncio.run(KINDS[kind](most, seconds)))
         show(growths[-1], console)
     path = json_file or Path(__file__).parents[1] / "results" / "scale.json"
     path.parent.mkdir(parents=True, exist_ok=True)
