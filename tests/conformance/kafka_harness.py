@@ -78,6 +78,10 @@ class KafkaHarness(Harness):
         self._adapters: list[KafkaAdapter] = []
 
     @property
+    def server(self) -> str:
+        return self._server.version
+
+    @property
     def capabilities(self) -> Capabilities:
         return KafkaAdapter.capabilities
 

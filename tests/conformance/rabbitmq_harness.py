@@ -48,6 +48,10 @@ class RabbitMQHarness(Harness):
         self._settings = settings
 
     @property
+    def server(self) -> str:
+        return self._server.version
+
+    @property
     def capabilities(self) -> Capabilities:
         return RabbitMQAdapter.capabilities
 
