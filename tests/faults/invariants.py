@@ -18,7 +18,7 @@ broker's clock where they compare leases, and by this machine's where they compa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -198,13 +198,17 @@ def _duplicates(life: Life) -> int:
     return sum(not _is_given_up(life, earlier, later) for earlier, later in pairs)
 
 
-def longest_gaps(events: Sequence[Event], customers: Collection[str]) -> Counter[str]:
+def longest_gaps(
+    events: Sequence[Event], customers: Collection[str], unseen: Iterable[tuple[float, str]] = ()
+) -> Counter[str]:
     """Tell for each customer the most hand-overs of the others (I7) between two of its own.
 
     All have to be waiting from the first hand-over on; looked at until the first of them has its last one.
+    unseen: end of the lease and customer of each hand-over whose answer was lost.
     """
     steps = [step for life in lives_of(events).values() for step in life.received]
-    order = [customer_of(step.item.key) for step in sorted(steps, key=lambda it: it.item.lease_until)]
+    seen_by_consumers = [(step.item.lease_until, customer_of(step.item.key)) for step in steps]
+    order = [customer for _, customer in sorted([*seen_by_consumers, *unseen], key=lambda it: it[0])]
     last = {customer: place for place, customer in enumerate(order) if customer in customers}
     seen = dict.fromkeys(customers, -1)
     gaps: Counter[str] = Counter()
