@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,9 +14,9 @@ import typer
 from rich.console import Console
 
 from bench import machine, report, scenarios, servers, traffic
-from bench.model import Metrics, Scenario
+from bench.model import Scenario
+from bench.run import Run, complete
 
-CASE_SECONDS = 600
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -37,38 +35,6 @@ class AppendOnly(StrEnum):
     NO = "no"
     EVERYSEC = "everysec"
     ALWAYS = "always"
-
-
-def run_case(
-    scenario: Scenario, case: str, settings: servers.ServerSettings, scale: float
-) -> tuple[str, Metrics]:
-    """Return the server's version and the metrics; exit when a message was lost or came twice."""
-    with servers.running(settings) as server:
-        command = [sys.executable, "-m", "bench.processes.case", scenario.name, case]
-        command += [server.url, str(server.pid), str(scale)]
-        finished = subprocess.run(
-            command, stdout=subprocess.PIPE, text=True, timeout=CASE_SECONDS, check=False
-        )
-    if finished.returncode != 0:
-        raise SystemExit(f"{scenario.name}/{case} failed; see above")
-    metrics: Metrics = json.loads(finished.stdout)
-    wrong = {name: metrics[name] for name in ("lost", "duplicated", "unknown", "left") if metrics.get(name)}
-    if wrong:
-        raise SystemExit(f"{scenario.name}/{case} did not deliver exactly once: {wrong}")
-    return server.version, metrics
-
-
-def run_scenario(
-    scenario: Scenario, settings: servers.ServerSettings, repeat: int, scale: float, console: Console
-) -> report.Result:
-    """Run all cases in turn, `repeat` times."""
-    result = report.Result(scenario, settings, "")
-    for repetition in range(repeat):
-        for case in scenario.cases:
-            console.print(f"[dim]{scenario.name} {case.name} {repetition + 1}/{repeat} …", highlight=False)
-            result.version, metrics = run_case(scenario, case.name, settings, scale)
-            result.raw.setdefault(case.name, []).append(metrics)
-    return result
 
 
 def settings_of(
@@ -95,6 +61,9 @@ def main(
     ] = None,
     node_bytes: Annotated[int, typer.Option(help="The server's stream-node-max-bytes.")] = 512,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file of --json, or else the newest one.")
+    ] = False,
 ) -> None:
     """Measure, print a table, write JSON; exit 1 if a figure at full size is not what it has to show."""
     known = [scenario.name for scenario in scenarios.ALL]
@@ -114,21 +83,32 @@ def main(
             "transport": "TCP on loopback, server and client on the same cores",
         },
     }
-    results = []
-    path = json_file or RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json"
+    path = json_file or (_newest() if resume else RESULTS / f"{started:%Y%m%dT%H%M%SZ}.json")
+
+    def progress(result: report.Result, case: str, repetition: int, of: int) -> None:
+        text = f"[dim]{result.scenario.name} {case} on {result.server.kind} {repetition}/{of} …"
+        console.print(text, highlight=False)
+
+    run = Run(path, facts, progress)
+    if resume and path.exists():
+        run.resume()
     durabilities = [str(one) for one in append_only or ()]
     for scenario in scenarios.ALL:
-        if only and scenario.name not in only:
-            continue
-        for settings in settings_of(scenario, server or [ServerKind.REDIS7], durabilities, node_bytes):
-            part = scale * scenario.brokers[settings.broker]
-            repetitions = min(repeat, scenario.most_repetitions)
-            results.append(run_scenario(scenario, settings, repetitions, part, console))
-            report.write(path, report.as_json(results, facts))
-    report.table(results, console)
+        if not only or scenario.name in only:
+            kinds = list(settings_of(scenario, server or [ServerKind.REDIS7], durabilities, node_bytes))
+            run.measure(scenario, kinds, min(repeat, scenario.most_repetitions), scale)
+    measured = complete(run.results)
+    report.table(measured, console)
     console.print(f"written to {path}")
-    if scale == 1 and not all(report.met(result) for result in results):
+    if scale == 1 and not all(report.met(result) for result in measured):
         raise typer.Exit(1)
+
+
+def _newest() -> Path:
+    found = sorted(RESULTS.glob("[0-9]*Z.json"))
+    if not found:
+        raise typer.BadParameter("there is nothing to resume", param_hint="--resume")
+    return found[-1]
 
 
 if __name__ == "__main__":

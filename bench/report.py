@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,20 +21,27 @@ class Result:
 
     scenario: Scenario
     server: ServerSettings
-    version: str
+    version: str = ""
     raw: dict[str, list[Metrics]] = field(default_factory=dict)
 
+    @property
+    def repetitions(self) -> int:
+        """Count the repetitions that are complete: every case ran."""
+        return min(len(self.raw.get(case.name, ())) for case in self.scenario.cases)
+
     def values(self, figure: Figure) -> list[float]:
-        """Return the figure of each repetition."""
-        values = _numbers(self.raw[figure.case], figure.metric)
+        """Return the figure of each complete repetition."""
+        values = self._numbers(figure.case, figure.metric)
         if figure.over is None:
             return values
-        case, metric = figure.over
-        return [value / base for value, base in zip(values, _numbers(self.raw[case], metric), strict=True)]
+        return [value / base for value, base in zip(values, self._numbers(*figure.over), strict=True)]
+
+    def _numbers(self, case: str, metric: str) -> list[float]:
+        return [float(metrics[metric]) for metrics in self.raw[case][: self.repetitions]]
 
 
-def _numbers(repetitions: Sequence[Metrics], metric: str) -> list[float]:
-    return [float(metrics[metric]) for metrics in repetitions]
+# Told of each case before it runs: what was measured so far, the case, which repetition of how many.
+Progress = Callable[[Result, str, int, int], None]
 
 
 def verdict(figure: Figure, median: float) -> bool | None:
@@ -94,32 +101,38 @@ def target(at_least: float | None, at_most: float | None) -> str:
     return "" if at_most is None else f"≤ {number(at_most)}"
 
 
-def as_json(results: Sequence[Result], facts: Mapping[str, object]) -> str:
-    """Return everything that was measured, with the medians."""
+def as_json(
+    results: Sequence[Result], facts: Mapping[str, object], others: Sequence[Mapping[str, object]] = ()
+) -> str:
+    """Return everything that was measured, with the medians; others: results that are JSON already."""
     return json.dumps(
         {
             **facts,
             "results": [
-                {
-                    "scenario": result.scenario.name,
-                    "about": result.scenario.about,
-                    "server": result.version,
-                    "server_settings": asdict(result.server),
-                    "server_described": str(result.server),
-                    "figures": [
-                        {
-                            "label": figure.label,
-                            "values": result.values(figure),
-                            "median": statistics.median(result.values(figure)),
-                            "unit": figure.unit,
-                            "at_least": figure.at_least,
-                            "at_most": figure.at_most,
-                        }
-                        for figure in result.scenario.figures
-                    ],
-                    "raw": result.raw,
-                }
-                for result in results
+                *others,
+                *(
+                    {
+                        "scenario": result.scenario.name,
+                        "about": result.scenario.about,
+                        "server": result.version,
+                        "server_settings": asdict(result.server),
+                        "server_described": str(result.server),
+                        "figures": [
+                            {
+                                "label": figure.label,
+                                "values": result.values(figure),
+                                "median": statistics.median(result.values(figure)),
+                                "unit": figure.unit,
+                                "at_least": figure.at_least,
+                                "at_most": figure.at_most,
+                            }
+                            for figure in result.scenario.figures
+                            if result.repetitions
+                        ],
+                        "raw": result.raw,
+                    }
+                    for result in results
+                ),
             ],
         },
         indent=1,
