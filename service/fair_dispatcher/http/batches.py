@@ -9,6 +9,7 @@ from broker_core.errors import BrokerUnavailable, DispatcherError, InvalidMessag
 from fair_dispatcher.http import problems, trace
 from fair_dispatcher.http.answers import Answer
 from fair_dispatcher.http.batcher import publish_each
+from fair_dispatcher.http.idempotency import Claim
 from fair_dispatcher.http.lines import TOO_LONG, line_groups
 from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.http.publishing import refused
@@ -82,18 +83,24 @@ class _Batch:
             except Problem as problem:
                 return [self._told(problem)] * len(lines)
         messages: list[Message] = []
-        places: list[int] = []
+        claimed: list[tuple[int, Claim | None]] = []
         for place, line in enumerate(self._decoded(lines)):
             try:
-                messages.append(self._message(line))
-                places.append(place)
+                message, claim = self._message(line)
             except Problem as problem:
                 results[place] = self._told(problem)
-        for place, message, outcome in zip(places, messages, await self._publish(messages), strict=True):
+                continue
+            if claim is not None and claim.id is not None:
+                results[place] = PublishedLine(claim.id)
+                continue
+            messages.append(message)
+            claimed.append((place, claim))
+        for (place, claim), outcome in zip(claimed, await self._publish(messages), strict=True):
             if isinstance(outcome, str):
+                self._call.service.idempotency.stored(claim, outcome)
                 results[place] = PublishedLine(outcome)
             else:
-                results[place] = self._told(refused(self._call, message, outcome))
+                results[place] = self._told(refused(self._call, claim, outcome))
         return [result for result in results if result is not None]
 
     def _decoded(self, lines: list[bytes]) -> list[MessageLine | Problem]:
@@ -112,7 +119,7 @@ class _Batch:
         except Problem as problem:
             return problem
 
-    def _message(self, line: MessageLine | Problem) -> Message:
+    def _message(self, line: MessageLine | Problem) -> tuple[Message, Claim | None]:
         if isinstance(line, Problem):
             raise line
         if self._given_up is not None:
@@ -126,9 +133,7 @@ class _Batch:
             raise Problem(problems.INVALID, str(error)) from None
         headers = {**self._carried, **line.headers} if self._carried else line.headers
         message = Message(line.customer, payload, headers, line.idempotency_key, line.cost)
-        if message.id is not None and not call.service.conflicts.notice(message, line.headers):
-            raise Problem(problems.KEY_REUSED)
-        return message
+        return message, call.service.idempotency.claim(message, line.headers)
 
     async def _publish(self, messages: list[Message]) -> list[str | DispatcherError]:
         if not messages:

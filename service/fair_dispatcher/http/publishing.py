@@ -9,6 +9,7 @@ from broker_core.errors import DispatcherError, InvalidMessage, PublishFailed
 from fair_dispatcher.http import problems, queries, trace
 from fair_dispatcher.http.answers import Answer, json_answer
 from fair_dispatcher.http.batcher import TooManyWaiting
+from fair_dispatcher.http.idempotency import Claim
 from fair_dispatcher.http.problems import Problem, problem_of
 from fair_dispatcher.http.service import Call, decode
 from fair_dispatcher.http.wire import MessageBody, Published, Unreadable, payload_of
@@ -34,19 +35,20 @@ async def publish(call: Call) -> Answer:
     headers = {**carried, **own_headers} if carried else own_headers
     message = Message(call.customer, payload, headers, _idempotency_key(call), cost)
     _check(call, message)
-    if message.id is not None and not service.conflicts.notice(message, own_headers):
-        raise Problem(problems.KEY_REUSED)
+    claim = service.idempotency.claim(message, own_headers)
+    if claim is not None and claim.id is not None:
+        return json_answer(Published(claim.id), 202)
     outcome = await service.batcher.publish(message)
     if not isinstance(outcome, str):
-        raise refused(call, message, outcome)
+        raise refused(call, claim, outcome)
+    service.idempotency.stored(claim, outcome)
     call.logged["message_id"] = outcome
     return json_answer(Published(outcome), 202)
 
 
-def refused(call: Call, message: Message, error: DispatcherError) -> Problem:
+def refused(call: Call, claim: Claim | None, error: DispatcherError) -> Problem:
     """Return the problem; a message that certainly wasn't stored leaves its key to another."""
-    if not isinstance(error, PublishFailed):
-        call.service.conflicts.forget(message)
+    call.service.idempotency.failed(claim, may_be_stored=isinstance(error, PublishFailed))
     if isinstance(error, TooManyWaiting):
         return Problem(problems.OVERLOADED, str(error), retry_after=1)
     return problem_of(error)

@@ -13,12 +13,13 @@ from fair_dispatcher.http import problems
 from fair_dispatcher.http.asgi import Receive, Scope
 from fair_dispatcher.http.batcher import MicroBatcher
 from fair_dispatcher.http.bodies import Body, Budget
-from fair_dispatcher.http.conflicts import Conflicts
 from fair_dispatcher.http.health import Health
+from fair_dispatcher.http.idempotency import Idempotency
 from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.http.rates import Rates
 from fair_dispatcher.http.receipts import Seal
 from fair_dispatcher.http.settings import ServiceSettings
+from fair_dispatcher.http.tables import Tables
 from fair_dispatcher.http.waits import Waits
 from fair_dispatcher.keys.model import Key, Keyring
 
@@ -34,10 +35,15 @@ class Keys(Protocol):
 
 
 class Service:
-    """One process's parts. anonymous: let everybody in."""
+    """One process's parts. anonymous: let everybody in. tables: what it shares with other processes."""
 
     def __init__(
-        self, dispatcher: FairDispatcher, settings: ServiceSettings, keys: Keys, health: Health
+        self,
+        dispatcher: FairDispatcher,
+        settings: ServiceSettings,
+        keys: Keys,
+        health: Health,
+        tables: Tables,
     ) -> None:
         self.dispatcher = dispatcher
         self.settings = settings
@@ -46,8 +52,13 @@ class Service:
         self.batcher = MicroBatcher(dispatcher)
         self.waits = Waits(dispatcher)
         self.budget = Budget(settings.max_buffered_bytes)
-        self.conflicts = Conflicts(dispatcher.settings.dedup_window)
-        self.rates = Rates(settings.rate, settings.burst_seconds)
+        self.idempotency = Idempotency(
+            tables.idempotency,
+            dispatcher.settings.namespace,
+            dispatcher.settings.dedup_window,
+            broker_knows_keys=dispatcher.capabilities.dedup == "namespace",
+        )
+        self.rates = Rates(tables.rates, settings.rate, settings.burst_seconds)
         self.health = health
         self._sealed_with: tuple[bytes, ...] = ()
         self._seal = Seal((), "")

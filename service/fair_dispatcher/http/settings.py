@@ -36,6 +36,12 @@ class ServiceSettings(EnvironmentSettings):
     )
     tls_certfile: Path | None = Field(None, description="certificate chain in PEM; together with tls_keyfile")
     tls_keyfile: Path | None = Field(None, description="private key in PEM")
+    idempotency_keys: int = Field(
+        200_000, ge=1000, le=100_000_000, description="keys that 409 is answered for, of all processes"
+    )
+    idempotency_file: Path | None = Field(
+        None, description="where they are kept, also when all processes end; else in memory"
+    )
     max_body_bytes: int = Field(2 << 20, ge=1, le=256 << 20, description="largest body, but for NDJSON")
     max_batch_bytes: int = Field(64 << 20, ge=1, le=1 << 40, description="largest body of NDJSON")
     max_batch_messages: int = Field(10_000, ge=1, le=1_000_000, description="most lines of NDJSON")
@@ -53,7 +59,7 @@ class ServiceSettings(EnvironmentSettings):
         30.0, ge=0, le=30, description="a long poll ends after this, though it asked for longer"
     )
     rate: float | None = Field(
-        None, gt=0, le=1e9, description="requests and published messages a second of a key, in one process"
+        None, gt=0, le=1e9, description="requests and published messages a second of a key, of all processes"
     )
     burst_seconds: Seconds = Field(2.0, description="how much of the rate may come at once")
     grace_seconds: float = Field(20.0, ge=0, le=3600, description="how long requests may go on after SIGTERM")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -19,6 +20,9 @@ from fair_dispatcher.serve.listening import address_of, listen
 from fair_dispatcher.serve.options import ServeOptions
 from fair_dispatcher.usage import examples
 from fair_dispatcher.work.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from fair_dispatcher.http.tables import TableFiles
 
 app = typer.Typer()
 
@@ -83,7 +87,7 @@ def serve(
         settings = ServiceSettings.load(**arguments)
         _check(settings)
         Target(broker, url, namespace).dispatcher()  # connects to nothing, but refuses wrong settings
-        with listen(settings.host, settings.port) as listener:
+        with listen(settings.host, settings.port) as listener, closing(_tables(settings)) as tables:
             options = ServeOptions(
                 processes=processes,
                 grace_seconds=settings.grace_seconds,
@@ -93,6 +97,8 @@ def serve(
                 log_format=log_format or logs.suitable_format(sys.stderr),
                 log_level=log_level,
                 listener=listener.fileno(),
+                idempotency_table=tables.idempotency,
+                rates_table=tables.rates,
                 arguments=arguments,
                 receipt_secret=secrets.token_hex(32),
             )
@@ -104,6 +110,12 @@ def serve(
             )
             code = asyncio.run(Supervisor(options).run())
     raise typer.Exit(code)
+
+
+def _tables(settings: ServiceSettings) -> TableFiles:
+    from fair_dispatcher.http.tables import TableFiles
+
+    return TableFiles.make(settings)
 
 
 def _check(settings: ServiceSettings) -> None:

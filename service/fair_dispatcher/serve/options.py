@@ -13,20 +13,23 @@ from fair_dispatcher.work.options import RunOptions
 class ServeOptions(RunOptions):
     """The same for every process of `fairdispatch serve`.
 
-    listener: the number of the listening socket. arguments: settings that win over the environment.
+    listener: the number of the listening socket. idempotency_table, rates_table: the files of the tables
+    that all share. arguments: settings that win over the environment.
     receipt_secret: hexadecimal, used where no keys are.
     """
 
     module: ClassVar[str] = "fair_dispatcher.serve.process"
 
     listener: int
+    idempotency_table: int
+    rates_table: int
     arguments: dict[str, str | int | bool] = field(default_factory=dict)
     receipt_secret: str = field(default="", repr=False)
 
     @property
     def inherited(self) -> tuple[int, ...]:
-        """The listening socket: connections wait there for whichever process is free."""
-        return (self.listener,)
+        """The listening socket, where connections wait for whichever process is free, and the tables."""
+        return (self.listener, self.idempotency_table, self.rates_table)
 
     def settings(self) -> ServiceSettings:
         """Load the settings. Raises ConfigurationError."""

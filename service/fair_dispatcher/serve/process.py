@@ -18,6 +18,7 @@ from fair_dispatcher.http.health import SUFFIX, Health
 from fair_dispatcher.http.server import HttpServer
 from fair_dispatcher.http.service import Keys, Service
 from fair_dispatcher.http.settings import ServiceSettings
+from fair_dispatcher.http.tables import TableFiles, Tables
 from fair_dispatcher.keys.file import KeyFile
 from fair_dispatcher.keys.watch import FixedKeys, KeyWatch
 from fair_dispatcher.runtime import loop_factory
@@ -64,7 +65,9 @@ async def _serve(lifeline: Lifeline[ServeOptions]) -> None:
         dispatcher = await connect(options, ending)
         if dispatcher is None:
             return
-        service = Service(dispatcher, settings, keys, Health(lambda: dispatcher_of(options, SUFFIX)))
+        health = Health(lambda: dispatcher_of(options, SUFFIX))
+        tables = Tables(TableFiles(options.idempotency_table, options.rates_table))
+        service = Service(dispatcher, settings, keys, health, tables)
         try:
             server = HttpServer(App(service), settings, socket.socket(fileno=options.listener))
 

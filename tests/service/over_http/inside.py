@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from fair_dispatcher.http.app import App
 from fair_dispatcher.http.health import SUFFIX, Health
 from fair_dispatcher.http.service import Service
 from fair_dispatcher.http.settings import ServiceSettings
+from fair_dispatcher.http.tables import TableFiles, Tables
 from fair_dispatcher.keys.model import Key, Keyring, Scope, make_token
 from tests.service.over_http.brokers import Place
 
@@ -80,11 +82,13 @@ async def served(place: Place, settings: dict[str, Any] | None = None, **broker:
     keys = FewKeys()
     async with place.dispatcher(**broker) as dispatcher:
         loaded = ServiceSettings(**{"key_file": "unused", **(settings or {})})
-        service = Service(dispatcher, loaded, keys, Health(lambda: place.dispatcher(SUFFIX)))
-        try:
-            yield Api(service, keys)
-        finally:
-            await service.close()
+        health = Health(lambda: place.dispatcher(SUFFIX))
+        with closing(TableFiles.make(loaded)) as files, closing(Tables(files)) as tables:
+            service = Service(dispatcher, loaded, keys, health, tables)
+            try:
+                yield Api(service, keys)
+            finally:
+                await service.close()
 
 
 def problem(answer: httpx.Response) -> str:

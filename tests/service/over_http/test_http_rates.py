@@ -6,7 +6,8 @@ import pytest
 
 from fair_dispatcher.http import rates
 from fair_dispatcher.http.problems import Problem
-from fair_dispatcher.http.rates import Rates
+from fair_dispatcher.http.rates import VALUE_BYTES, Rates
+from fair_dispatcher.http.shared_table import SharedTable, make_table
 from tests.service.over_http.brokers import Place
 from tests.service.over_http.inside import EVERYTHING, problem, served
 
@@ -14,7 +15,7 @@ from tests.service.over_http.inside import EVERYTHING, problem, served
 def test_a_bucket_refills_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(rates, "monotonic", lambda: now)
-    limits = Rates(10.0, 2.0)
+    limits = Rates(SharedTable(make_table(100, VALUE_BYTES), VALUE_BYTES), 10.0, 2.0)
     for _ in range(20):
         limits.use(None)
     with pytest.raises(Problem) as caught:
