@@ -101,6 +101,10 @@ bench-peers: setup ## Measure the product beside other queue libraries, each in 
 bench-scale: setup ## Measure what a queue or a partition for each customer costs
 	$(PY) -m bench.scale $(ARGS)
 
+.PHONY: bench-full
+bench-full: setup ## Measure everything and write docs/benchmarks; broken off, it goes on where it was
+	$(PY) -m bench.full $(ARGS)
+
 .PHONY: lock
 lock: setup ## Resolve requirements.lock anew, to the newest versions
 	$(PY) -m uv pip compile pyproject.toml --output-file requirements.lock --upgrade --quiet \

@@ -1,4 +1,4 @@
-"""Size and speed of ways to write an envelope, on the traffic sample: `python -m bench.envelope [JSON_FILE]`.
+"""Size and speed of ways to write an envelope, on the traffic sample: `python -m bench.envelope`.
 
 Each way turns a Message into bytes and back into an equal Message. JSON has no bytes: a payload that may be
 anything has to be base64; as text it would be for texts only, and is shown for comparison.
@@ -13,9 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -89,7 +92,7 @@ def read_sample(headers: bool) -> list[Message]:
     ]
 
 
-def measure(way: Way, messages: Sequence[Message]) -> dict[str, float | list[float]]:
+def measure(way: Way, messages: Sequence[Message], payload_bytes: float) -> dict[str, float | list[float]]:
     """Return bytes a message, and microseconds of encoding and decoding one in each repetition."""
     written = [way.encode(message) for message in messages]
     for message, data in zip(messages, written, strict=True):
@@ -106,12 +109,23 @@ def measure(way: Way, messages: Sequence[Message]) -> dict[str, float | list[flo
         encode_us.append((middle - start) / len(messages) * 1e6)
         decode_us.append((end - middle) / len(messages) * 1e6)
     size = sum(map(len, written)) / len(written)
-    return {"bytes": size, "encode_us": encode_us, "decode_us": decode_us}
+    return {
+        "bytes": size,
+        "bytes beside the payload": size - payload_bytes,
+        "encode_us": encode_us,
+        "decode_us": decode_us,
+    }
 
 
-def main(json_file: str | None) -> None:
+def main(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
     """Print a table; write the raw values if asked to."""
-    raw: dict[str, object] = {"machine": machine.describe(), "sample": SAMPLE.name}
+    raw: dict[str, object] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "sample": SAMPLE.name,
+    }
     console = Console(width=None if sys.stdout.isatty() else 100)
     for headers in (True, False):
         messages = read_sample(headers)
@@ -120,18 +134,17 @@ def main(json_file: str | None) -> None:
         shown = Table(title=f"{len(messages):,} messages {kind}, payload {payload_bytes:.1f} B on average")
         for heading in ("", "B", "B beside the payload", "encode µs", "decode µs"):
             shown.add_column(heading, justify="right" if heading else "left")
-        results = {way.name: measure(way, messages) for way in WAYS}
+        results = {way.name: measure(way, messages, payload_bytes) for way in WAYS}
         raw[kind] = {"messages": len(messages), "payload_bytes": payload_bytes, "ways": results}
         for way in WAYS:
-            size, *times = results[way.name].values()
-            assert isinstance(size, float)
+            size, beside, *times = results[way.name].values()
             medians = [f"{statistics.median(one):.2f}" for one in times if isinstance(one, list)]
             name = way.name + (" (texts only)" if way.texts_only else "")
-            shown.add_row(name, f"{size:.1f}", f"{size - payload_bytes:.1f}", *medians)
+            shown.add_row(name, f"{size:.1f}", f"{beside:.1f}", *medians)
         console.print(shown)
     if json_file is not None:
-        report.write(Path(json_file), json.dumps(raw, indent=1, ensure_ascii=False))
+        report.write(json_file, json.dumps(raw, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    typer.run(main)

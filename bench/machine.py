@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("fair-dispatcher", "redis", "hiredis", "protobuf", "uvloop")
+PACKAGES = ("fair-dispatcher", "redis", "hiredis", "aio-pika", "aiokafka", "protobuf", "uvloop")
 
 
 def describe() -> dict[str, str | int]:

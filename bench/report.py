@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +24,12 @@ class Result:
     server: ServerSettings
     version: str = ""
     raw: dict[str, list[Metrics]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name it among all results, for whoever quotes it."""
+        durable = "" if self.server.append_only == "no" else f" {self.server.append_only}"
+        return f"{self.scenario.name} on {self.server.kind}{durable}"
 
     @property
     def repetitions(self) -> int:
@@ -101,6 +108,24 @@ def target(at_least: float | None, at_most: float | None) -> str:
     return "" if at_most is None else f"≤ {number(at_most)}"
 
 
+def recorded(
+    label: str,
+    values: Sequence[float],
+    unit: str = "",
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> dict[str, Any]:
+    """Return a figure as JSON takes it."""
+    return {
+        "label": label,
+        "values": list(values),
+        "median": statistics.median(values),
+        "unit": unit,
+        "at_least": at_least,
+        "at_most": at_most,
+    }
+
+
 def as_json(
     results: Sequence[Result], facts: Mapping[str, object], others: Sequence[Mapping[str, object]] = ()
 ) -> str:
@@ -112,6 +137,7 @@ def as_json(
                 *others,
                 *(
                     {
+                        "name": result.name,
                         "scenario": result.scenario.name,
                         "about": result.scenario.about,
                         "server": result.version,

@@ -145,7 +145,7 @@ def draw(shares: Mapping[str, Service], folder: Path) -> None:
 
 
 def main(
-    json_file: Annotated[Path, typer.Option("--json")] = Path("docs/benchmarks/schedulers.json"),
+    json_file: Annotated[Path, typer.Option("--json")] = Path("docs/benchmarks/2026-11-24/schedulers.json"),
     pictures: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("docs/pictures"),
 ) -> None:
     """Serve the same arrivals by each scheduler, write figures and pictures."""

@@ -1,14 +1,16 @@
-"""Numbers in texts that stand in a file of results: `12,345<!-- redis7.json: scenario > label -->`.
+"""Numbers in texts that stand in a file of results: `12,345<!-- DATE/redis7.json: scenario > label -->`.
 
 The comment doesn't show. It names a file of docs/benchmarks and where in it the number is: names of members,
-or of a list's members by what they call themselves (scenario, label, kind, count). A list of figures stands
-for its median. `python -m scripts.quotes FILE…` writes the numbers of today's results into the texts.
+or of a list's members by what they call themselves (name, scenario, label, kind, count). A figure stands for
+its median; `lowest`, `highest` and `n` are members of it, as of a plain list of numbers.
+`python -m scripts.quotes FILE…` writes the numbers of the files that they name into the texts.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
-QUOTE = re.compile(r"(?P<number>-?[\d,]+(?:\.\d+)?)<!-- (?P<file>[\w.-]+\.json): (?P<path>.+?) -->")
-_NAMES = ("scenario", "label", "kind", "count", "name")
+QUOTE = re.compile(r"(?P<number>-?[\d,]+(?:\.\d+)?)<!-- (?P<file>[\w./-]+\.json): (?P<path>.+?) -->")
+_NAMES = ("name", "scenario", "label", "kind", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,19 @@ def _find(data: Any, path: list[str]) -> float:
         data = _member(data, name)
     if isinstance(data, dict) and "median" in data:
         data = data["median"]
+    if isinstance(data, list):
+        data = statistics.median(data)
     if not isinstance(data, int | float):
         raise KeyError(f"{' > '.join(path)} is no number")
     return float(data)
 
 
+_OF_LISTS = {"lowest": min, "highest": max, "n": len}
+
+
 def _member(data: Any, name: str) -> Any:
+    if name in _OF_LISTS and (isinstance(data, list) or "values" in data):
+        return _OF_LISTS[name](data if isinstance(data, list) else data["values"])
     if isinstance(data, dict):
         if name not in data and "figures" in data:
             return _member(data["figures"], name)

@@ -6,7 +6,6 @@ endpoint, so the numbers are what is left for everything else.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -17,8 +16,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from bench import machine, report
 from tests.servers.redis_local import free_port
 
 FRAMEWORKS = ("none", "starlette", "litestar", "fastapi")
@@ -89,25 +93,35 @@ def measure(url: str, seconds: int, connections: int) -> float:
     return float(found[1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=32)
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    connections: Annotated[int, typer.Option(min=1)] = 32,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
+    """Measure in turn, print a table, write JSON."""
+    facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine.describe()}
     found: dict[tuple[str, str], list[float]] = {}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for server in SERVERS:
             for framework in FRAMEWORKS:
                 with serving(server, framework) as url:
-                    rate = measure(url, options.seconds, options.connections)
+                    rate = measure(url, seconds, connections)
                 found.setdefault((framework, server), []).append(rate)
-    print(f"{'framework':<10} {'server':<8} {'median/s':>9} {'least':>8} {'most':>8}")
-    for (framework, server), rates in found.items():
-        rates.sort()
-        median = rates[len(rates) // 2]
-        print(f"{framework:<10} {server:<8} {median:>9,.0f} {rates[0]:>8,.0f} {rates[-1]:>8,.0f}")
+    result: dict[str, Any] = {
+        "scenario": "frameworks",
+        "about": f"one process, {connections} connections, {seconds} s each",
+        "server": "",
+        "figures": [
+            report.recorded(f"{framework} on {server}", rates, unit="/s")
+            for (framework, server), rates in found.items()
+        ],
+    }
+    for figure in result["figures"]:
+        print(json.dumps(figure, ensure_ascii=False))
+    if json_file is not None:
+        report.write(json_file, json.dumps({**facts, "results": [result]}, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

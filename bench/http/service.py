@@ -1,25 +1,27 @@
 """Measures `fairdispatch serve`, one process, with a Redis beside it: `python -m bench.http.service`.
 
-Needs wrk. Prints a table and writes bench/results/http.json. With the rates it tells how much of one core the
+Needs wrk. Prints a table and writes JSON. With the rates it tells how much of one core the
 serving process used a request, which says more than the rate where the machine does other work too.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from bench import machine, report
 from bench.http import wrk
 from tests.servers.redis_local import LocalRedis, debian_redis, free_port
 
@@ -186,38 +188,50 @@ CASES: dict[str, Callable[[Served, int], Measured]] = dict(
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
+    """Measure in turn, print a table, write JSON."""
+    facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine.describe()}
     found: dict[str, list[Measured]] = {name: [] for name in CASES}
-    begin_load = os.getloadavg()[0]
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for name, measure in CASES.items():
             redis = LocalRedis(debian_redis())
             redis.start()
             try:
                 with serving(redis) as served:
-                    found[name].append(measure(served, options.seconds))
+                    found[name].append(measure(served, seconds))
             finally:
                 redis.stop()
-    print(f"{os.cpu_count()} cores, load before {begin_load:.1f}, after {os.getloadavg()[0]:.1f}")
-    print(f"{'':<38} {'median':>9} {'least':>9} {'most':>9} {'target':>8} {'a core-second':>14}")
+    result: dict[str, Any] = {
+        "scenario": "http",
+        "about": f"one process, {seconds} s each",
+        "server": redis.reported_version(),
+        "figures": list(figures(found)),
+    }
+    for figure in result["figures"]:
+        print(json.dumps(figure, ensure_ascii=False))
+    report.write(
+        json_file or RESULTS, json.dumps({**facts, "results": [result]}, indent=1, ensure_ascii=False)
+    )
+
+
+def figures(found: Mapping[str, Sequence[Measured]]) -> Iterator[dict[str, Any]]:
+    """Yield each rate with what it has to show, and how many a core-second of the serving process makes."""
     for name, results in found.items():
-        values = sorted(result.value for result in results)
         target, at_least = TARGETS[name]
-        median = statistics.median(values)
-        verdict = "" if (median >= target) == at_least else "  NOT MET"
-        per_core = statistics.median(result.per_core_second for result in results)
-        print(
-            f"{name:<38} {median:>9,.1f} {values[0]:>9,.1f} {values[-1]:>9,.1f} {target:>8,} "
-            f"{per_core:>14,.0f}{verdict}"
+        yield report.recorded(
+            name,
+            [result.value for result in results],
+            at_least=target if at_least else None,
+            at_most=None if at_least else target,
         )
-    machine = {"cpus": os.cpu_count(), "load_before": begin_load}
-    figures = {name: [asdict(result) for result in results] for name, results in found.items()}
-    RESULTS.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
+        yield report.recorded(
+            f"… {name}: requests or messages a core-second", [result.per_core_second for result in results]
+        )
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
