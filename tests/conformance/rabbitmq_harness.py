@@ -30,6 +30,10 @@ _PROXY_TIMEOUT_SECONDS = 1.0
 _TIMEOUT_SECONDS = 15.0
 
 
+def _queues_of(topology: Topology) -> str:
+    return f"{topology.exchange}:q:"
+
+
 class _Managed(Protocol):
     @property
     def management_url(self) -> str: ...
@@ -86,7 +90,23 @@ class RabbitMQHarness(Harness):
         )
 
     async def residue(self, namespace: str) -> Collection[str]:
-        return await asyncio.to_thread(self._listed, f"fairdispatch:{namespace}")
+        found = await asyncio.to_thread(self._listed, f"fairdispatch:{namespace}")
+        return [*found, *await self._waiting(namespace, found)]
+
+    async def _waiting(self, namespace: str, found: Collection[str]) -> list[str]:
+        """Name the queues of customers and of delays that hold something: what stays has to be empty."""
+        topology = Topology(namespace)
+        queues = [name.removeprefix("queues ") for name in found if name.startswith("queues ")]
+        looked_into = [one for one in queues if one.startswith((_queues_of(topology), topology.delays))]
+        host, port = self.broker_address()
+        waiting = []
+        async with await aio_pika.connect(f"amqp://guest:guest@{host}:{port}/") as connection:
+            channel = await connection.channel()
+            for name in looked_into:
+                queue = await channel.declare_queue(name, passive=True)
+                if queue.declaration_result.message_count:
+                    waiting.append(f"messages in {name}")
+        return waiting
 
     def _listed(self, prefix: str) -> list[str]:
         base = urlsplit(cast(_Managed, self._server).management_url)
@@ -111,7 +131,7 @@ class RabbitMQHarness(Harness):
         }
         # Queues of customers stay until they were idle for a while, inboxes as long as their dispatchers.
         passing = (
-            f"queues {topology.exchange}:q:",
+            f"queues {_queues_of(topology)}",
             f"queues {topology.inbox('')}",
             f"queues {topology.delays}",
         )
