@@ -46,6 +46,8 @@ class Traffic:
 
     customers: Sequence[str]
     each: int
+    payload: bytes = PAYLOAD
+    batch: int = BATCH
 
     @property
     def total(self) -> int:
@@ -55,8 +57,8 @@ class Traffic:
     def batches(self) -> Iterator[list[Message]]:
         """Make the messages, batch by batch."""
         owners = itertools.chain.from_iterable(itertools.repeat(self.customers, self.each))
-        while batch := [Message(customer, PAYLOAD) for customer in itertools.islice(owners, BATCH)]:
-            yield batch
+        while some := list(itertools.islice(owners, self.batch)):
+            yield [Message(customer, self.payload) for customer in some]
 
 
 @dataclass(slots=True)
@@ -93,7 +95,12 @@ async def publish(d: Consumable, batches: Iterator[list[Message]], tally: Tally,
 
 
 async def consume(
-    d: Consumable, total: int, tally: Tally, tasks: int, on_batch: Callable[[], None] | None = None
+    d: Consumable,
+    total: int,
+    tally: Tally,
+    tasks: int,
+    on_batch: Callable[[], None] | None = None,
+    batch: int = BATCH,
 ) -> float:
     """Receive and ack until `total` messages are acked; return the time of the last ack."""
     acked = 0
@@ -102,7 +109,7 @@ async def consume(
     async def one() -> None:
         nonlocal acked, last
         while acked < total:
-            deliveries = await d.receive(BATCH, wait=WAIT_SECONDS)
+            deliveries = await d.receive(batch, wait=WAIT_SECONDS)
             if not deliveries:
                 if time.perf_counter() - last > STALL_SECONDS:
                     raise RuntimeError(f"nothing came for {STALL_SECONDS:g} s, {total - acked} are missing")
@@ -120,13 +127,20 @@ async def consume(
     return last
 
 
+async def make_known(d: Consumable, customers: Sequence[str]) -> None:
+    """Let each have one message handled, so that what the broker makes for a customer is there already."""
+    one_each, tally = Traffic(customers, 1), Tally()
+    await publish(d, one_each.batches(), tally, tasks=1)
+    await consume(d, one_each.total, tally, tasks=1)
+
+
 async def drain_after(d: Consumable, traffic: Traffic, publishers: int, consumers: int) -> Metrics:
     """Publish everything, then receive and ack everything; messages a second of the parts and the whole."""
     tally = Tally()
     start = time.perf_counter()
     await publish(d, traffic.batches(), tally, publishers)
     middle = time.perf_counter()
-    end = await consume(d, traffic.total, tally, consumers)
+    end = await consume(d, traffic.total, tally, consumers, batch=traffic.batch)
     return tally.proof() | {
         "end_to_end": traffic.total / (end - start),
         "publish": traffic.total / (middle - start),
@@ -140,5 +154,5 @@ async def drain_meanwhile(d: Consumable, traffic: Traffic, publishers: int, cons
     start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         group.create_task(publish(d, traffic.batches(), tally, publishers))
-        consuming = group.create_task(consume(d, traffic.total, tally, consumers))
+        consuming = group.create_task(consume(d, traffic.total, tally, consumers, batch=traffic.batch))
     return tally.proof() | {"end_to_end": traffic.total / (consuming.result() - start)}

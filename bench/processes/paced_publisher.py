@@ -1,6 +1,6 @@
 """Publishes batches at a steady rate and prints its processor time and what it could not keep up with.
 
-Usage: python -m bench.processes.paced_publisher URL RATE BATCH SECONDS
+Usage: python -m bench.processes.paced_publisher URL RATE BATCH SECONDS CUSTOMERS
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from bench.model import Bench
 from bench.processes.publisher import SENT_NS
 from broker_core import Message
 
-CUSTOMERS = 1_000
 START_SECONDS = 1.0
 MOST_AT_ONCE = 64
 
 
-async def publish(url: str, rate: float, batch: int, seconds: float) -> dict[str, float]:
+async def publish(url: str, rate: float, batch: int, seconds: float, customers: int) -> dict[str, float]:
     """Publish on schedule, whatever the broker's answer takes; a call that comes late is counted."""
-    names = traffic.names(CUSTOMERS)
+    names = traffic.names(customers)
     gate = asyncio.Semaphore(MOST_AT_ONCE)
     ids = 0
     late = 0.0
@@ -34,7 +33,7 @@ async def publish(url: str, rate: float, batch: int, seconds: float) -> dict[str
             nonlocal ids
             payload = SENT_NS.pack(due_ns).ljust(len(traffic.PAYLOAD), b"x")
             messages = [
-                Message(names[(number * batch + place) % CUSTOMERS], payload) for place in range(batch)
+                Message(names[(number * batch + place) % customers], payload) for place in range(batch)
             ]
             stored = await d.publish(messages)
             ids += len(stored)
@@ -59,9 +58,9 @@ async def publish(url: str, rate: float, batch: int, seconds: float) -> dict[str
     }
 
 
-def main(url: str, rate: str, batch: str, seconds: str) -> None:
+def main(url: str, rate: str, batch: str, seconds: str, customers: str) -> None:
     """Run it on uvloop."""
-    print(json.dumps(uvloop.run(publish(url, float(rate), int(batch), float(seconds)))))
+    print(json.dumps(uvloop.run(publish(url, float(rate), int(batch), float(seconds), int(customers)))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From publish to the start of the handler on an idle system, and what a waiting consumer asks for."""
+"""From publish to the start of the handler on an idle system, and what a waiting consumer takes meanwhile."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections import Counter
 
 import redis.asyncio
 
-from bench import traffic
+from bench import cpu, traffic
 from bench.model import Bench, Case, Figure, Metrics, Scenario
-from bench.processes.publisher import SENT_NS
+from bench.processes.publisher import CUSTOMERS, SENT_NS
 from broker_core import Delivery, Message, Worker
 
 PUBLISHES, LEAST_PUBLISHES = 2_000, 200
@@ -36,6 +36,7 @@ async def _latency(bench: Bench) -> Metrics:
             done.set()
 
     async with traffic.dispatcher(bench) as d:
+        await traffic.make_known(d, traffic.names(CUSTOMERS))
         working = asyncio.create_task(Worker(d, handler).run())
         command = (sys.executable, "-m", "bench.processes.publisher", bench.url, str(count), str(GAP_SECONDS))
         publisher = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -78,15 +79,58 @@ async def _idle(bench: Bench) -> Metrics:
     }
 
 
-SCENARIO = Scenario(
-    name="latency_idle",
-    about=f"{PUBLISHES:,} publishes by another process, one every {GAP_SECONDS * 1000:g} ms; "
-    f"then idle for {IDLE_SECONDS:g} s",
-    cases=(Case("latency", _latency), Case("idle", _idle)),
-    figures=(
-        Figure(label="publish → handler start, p50", case="latency", metric="p50_ms", unit="ms", at_most=2),
-        Figure(label="… p99", case="latency", metric="p99_ms", unit="ms", at_most=10),
-        Figure(label="… longest", case="latency", metric="max_ms", unit="ms"),
-        Figure(label="commands while idle", case="idle", metric="commands_per_s", unit="/s", at_most=1),
+async def _idle_cpu(bench: Bench) -> Metrics:
+    """Measure the processor time of client and server while one consumer waits and nothing happens."""
+    async with traffic.dispatcher(bench) as d:
+        await traffic.make_known(d, traffic.names(CUSTOMERS))
+        waiting = asyncio.create_task(d.receive(1, wait=IDLE_SECONDS + 3 * SETTLE_SECONDS))
+        await asyncio.sleep(SETTLE_SECONDS)
+        begin = time.process_time(), cpu.seconds_of(bench.server_pid)
+        await asyncio.sleep(IDLE_SECONDS)
+        end = time.process_time(), cpu.seconds_of(bench.server_pid)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    return {
+        "client_percent": (end[0] - begin[0]) / IDLE_SECONDS * 100,
+        "server_percent": (end[1] - begin[1]) / IDLE_SECONDS * 100,
+    }
+
+
+ABOUT = (
+    f"{PUBLISHES:,} publishes by another process, one every {GAP_SECONDS * 1000:g} ms; "
+    f"then idle for {IDLE_SECONDS:g} s"
+)
+
+SCENARIOS = (
+    Scenario(
+        name="latency_idle",
+        about=ABOUT,
+        cases=(Case("latency", _latency), Case("idle", _idle)),
+        figures=(
+            Figure(
+                label="publish → handler start, p50", case="latency", metric="p50_ms", unit="ms", at_most=2
+            ),
+            Figure(label="… p99", case="latency", metric="p99_ms", unit="ms", at_most=10),
+            Figure(label="… longest", case="latency", metric="max_ms", unit="ms"),
+            Figure(label="commands while idle", case="idle", metric="commands_per_s", unit="/s", at_most=1),
+        ),
+    ),
+    Scenario(
+        name="latency_brokers",
+        about=f"{ABOUT}, {CUSTOMERS} customers",
+        cases=(Case("latency", _latency), Case("idle", _idle_cpu)),
+        figures=(
+            Figure(label="publish → handler start, p50", case="latency", metric="p50_ms", unit="ms"),
+            Figure(label="publish → handler start, p99", case="latency", metric="p99_ms", unit="ms"),
+            Figure(label="publish → handler start, longest", case="latency", metric="max_ms", unit="ms"),
+            Figure(
+                label="one consumer waits: client", case="idle", metric="client_percent", unit="% of a core"
+            ),
+            Figure(
+                label="one consumer waits: server", case="idle", metric="server_percent", unit="% of a core"
+            ),
+        ),
+        most_repetitions=3,
+        brokers={"redis": 1.0, "rabbitmq": 0.5, "kafka": 0.5},
     ),
 )

@@ -6,7 +6,7 @@ from bench.designs import obvious
 from bench.model import Bench, Case, Figure, Metrics, Scenario
 from bench.scenarios import idle_customers
 
-KNOWN, ACTIVE = 100_000, 10
+KNOWN, ACTIVE, EACH = 100_000, 10, 20_000
 MEASURE_SECONDS = 5.0
 
 
@@ -21,7 +21,7 @@ async def _obvious(bench: Bench) -> Metrics:
 
 
 async def _ours(bench: Bench) -> Metrics:
-    return await idle_customers.run(bench, idle=KNOWN)
+    return await idle_customers.run(bench, idle=KNOWN, each=EACH)
 
 
 SCENARIO = Scenario(
