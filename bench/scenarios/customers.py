@@ -34,7 +34,8 @@ def _scenario(name: str, messages: int, cases: Mapping[str, Case], brokers: Mapp
         ]
     return Scenario(
         name=name,
-        about=f"{messages:,} messages divided among so many customers, all with messages waiting",
+        about=f"{messages:,} messages divided among so many customers, all with messages waiting; "
+        "publishing includes what the broker makes for a customer",
         cases=tuple(cases.values()),
         figures=tuple(figures),
         most_repetitions=3,

@@ -15,6 +15,7 @@ async def run(bench: Bench, idle: int, each: int) -> Metrics:
     """Let the others be active once, then measure ten."""
     customers = traffic.names(ACTIVE + bench.scaled(idle, least=0))
     async with traffic.dispatcher(bench) as d:
+        await traffic.make_known(d, customers[:ACTIVE])
         before, tally = traffic.Traffic(customers[ACTIVE:], 1), traffic.Tally()
         await traffic.publish(d, before.batches(), tally, tasks=2)
         await traffic.consume(d, before.total, tally, tasks=2)
@@ -56,5 +57,5 @@ def _scenario(
 
 SCENARIOS = (
     _scenario("idle_customers", 20_000, 100_000, 0.9, {"redis": 1.0}),
-    _scenario("idle_customers_few", 2_000, 500, None, {"redis": 1.0, "rabbitmq": 1.0, "kafka": 1.0}),
+    _scenario("idle_customers_few", 4_000, 500, None, {"redis": 1.0, "rabbitmq": 1.0, "kafka": 1.0}),
 )
