@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from typing import Any
 
@@ -22,6 +23,10 @@ Response = Any
 Address = tuple[str, int]
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+
+# Debug lines of the client quote whole requests, payloads included: for those who ask for its own only.
+if (_logger := logging.getLogger("aiokafka")).level == logging.NOTSET:
+    _logger.setLevel(logging.INFO)
 
 
 def addresses_of(servers: str) -> list[Address]:

@@ -23,9 +23,13 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 CLOSE_SECONDS, CUT_SECONDS = 0.3, 0.1
 
 # Outages are told once by whoever uses this adapter; the client's own loggers tell each failure, with
-# traces of the frames that were under way.
+# traces of the frames that were under way. Their debug lines quote whole frames, payloads and passwords
+# included: they are shown only to who asks for this client's own.
 for _name in ("aiormq", "aio_pika"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
+    _logger = logging.getLogger(_name)
+    _logger.addHandler(logging.NullHandler())
+    if _logger.level == logging.NOTSET:
+        _logger.setLevel(logging.INFO)
 
 
 class Link:

@@ -56,6 +56,9 @@ BROKERS: dict[str, Callable[[pytest.FixtureRequest], tuple[str, str]]] = {
     "kafka": _kafka,
 }
 
+# Those that processes can share.
+SHARED_BROKERS = [broker for broker in BROKERS if broker != "memory"]
+
 
 def place_in(broker: str, request: pytest.FixtureRequest) -> Place:
     """Return an empty namespace, on a server that is started if need be."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -37,22 +38,47 @@ class FewKeys:
 
     def make(self, *scopes: Scope, customers: Iterable[str] | None = None, **fields: Any) -> str:
         """Return the token of a new key."""
-        token, id_, digest = make_token()
-        bound = None if customers is None else frozenset(customers)
-        key = Key(
-            id=id_,
-            digest=digest,
-            scopes=frozenset(scopes),
-            customers=bound,
-            created=datetime.now(UTC),
-            **fields,
-        )
+        token, key = new_key(*scopes, customers=customers, **fields)
         self.made.append(key)
         return token
 
 
-class Api:
-    """A service on a dispatcher, and clients with keys of their own."""
+def new_key(*scopes: Scope, customers: Iterable[str] | None = None, **fields: Any) -> tuple[str, Key]:
+    """Return a token, and the key that it is of."""
+    token, id_, digest = make_token()
+    bound = None if customers is None else frozenset(customers)
+    key = Key(
+        id=id_,
+        digest=digest,
+        scopes=frozenset(scopes),
+        customers=bound,
+        created=datetime.now(UTC),
+        **fields,
+    )
+    return token, key
+
+
+class Api(ABC):
+    """A service, a dispatcher on its namespace, and clients with keys of their own."""
+
+    @property
+    @abstractmethod
+    def dispatcher(self) -> FairDispatcher:
+        """An open dispatcher of the service's namespace."""
+
+    @abstractmethod
+    def client(self, token: str | None) -> httpx.AsyncClient:
+        """A client with this key, or without any."""
+
+    @abstractmethod
+    def with_key(
+        self, *scopes: Scope, customers: Iterable[str] | None = None, **fields: Any
+    ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        """A client with a new key."""
+
+
+class Inside(Api):
+    """A service in the process of the tests. dispatcher: the service's own."""
 
     def __init__(self, service: Service, keys: FewKeys) -> None:
         self.service = service
@@ -61,23 +87,22 @@ class Api:
 
     @property
     def dispatcher(self) -> FairDispatcher:
-        """The service's own dispatcher."""
         return self.service.dispatcher
 
     def client(self, token: str | None) -> httpx.AsyncClient:
-        """A client with this key, or without any."""
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         return httpx.AsyncClient(transport=self._transport, base_url="http://service", headers=headers)
 
     def with_key(
         self, *scopes: Scope, customers: Iterable[str] | None = None, **fields: Any
-    ) -> httpx.AsyncClient:
-        """A client with a new key."""
+    ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         return self.client(self.keys.make(*scopes, customers=customers, **fields))
 
 
 @contextlib.asynccontextmanager
-async def served(place: Place, settings: dict[str, Any] | None = None, **broker: Any) -> AsyncIterator[Api]:
+async def served(
+    place: Place, settings: dict[str, Any] | None = None, **broker: Any
+) -> AsyncIterator[Inside]:
     """A service on an open dispatcher. settings: of the service; broker: of the dispatcher."""
     keys = FewKeys()
     async with place.dispatcher(**broker) as dispatcher:
@@ -86,7 +111,7 @@ async def served(place: Place, settings: dict[str, Any] | None = None, **broker:
         with closing(TableFiles.make(loaded)) as files, closing(Tables(files)) as tables:
             service = Service(dispatcher, loaded, keys, health, tables)
             try:
-                yield Api(service, keys)
+                yield Inside(service, keys)
             finally:
                 await service.close()
 

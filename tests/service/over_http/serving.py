@@ -60,9 +60,9 @@ def make_key(file: Path, *scopes: str, customers: tuple[str, ...] = ()) -> str:
     return str(json.loads(finished.stdout)["key"])
 
 
-def refused(place: Place, *options: str) -> str:
+def refused(place: Place, *options: str, environment: Mapping[str, str] | None = None) -> str:
     """Run a `serve` that refuses to start, and return its one line."""
-    finished = run_process("serve", *options, environment=place.environment())
+    finished = run_process("serve", *options, environment={**place.environment(), **(environment or {})})
     assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
     return finished.stderr
 
@@ -83,6 +83,7 @@ def serving(
     place: Place, folder: Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Serving]:
     """Start `fairdispatch serve` on a free port; what is left of it at the end is killed."""
+    folder.mkdir(exist_ok=True)
     keys = folder / "keys.json"
     token = make_key(keys, "publish", "consume", "admin")
     process = start(place, ["--key-file", str(keys), *options], environment or {})

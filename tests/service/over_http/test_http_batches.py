@@ -44,6 +44,7 @@ async def test_all_lines_are_stored_in_order(api: Api, client: httpx.AsyncClient
     assert [one["id"] for one in results] == [delivery.id for delivery in deliveries]
 
 
+@pytest.mark.each_broker
 async def test_a_bad_line_does_not_touch_the_others(api: Api, client: httpx.AsyncClient) -> None:
     lines = [
         line(payload="a"),

@@ -13,7 +13,7 @@ from broker_core import Message
 from broker_core.conformance.polling import Deadline
 from fair_dispatcher.http.receipts import NotOurs, Seal
 from tests.service.over_http.brokers import Place
-from tests.service.over_http.inside import EVERYTHING, Api, problem, served
+from tests.service.over_http.inside import EVERYTHING, Api, Inside, problem, served
 
 DELIVERIES = "/v1/deliveries"
 
@@ -49,6 +49,7 @@ async def test_a_delivery_says_everything(api: Api, client: httpx.AsyncClient) -
     assert base64.b64decode(found["payload_base64"]) == b"\xff\x00"
 
 
+@pytest.mark.each_broker
 async def test_ack_removes_and_may_be_repeated(api: Api, client: httpx.AsyncClient) -> None:
     await api.dispatcher.publish([Message("a")] * 3)
     receipts = [one["receipt"] for one in await take(client, 3)]
@@ -58,6 +59,7 @@ async def test_ack_removes_and_may_be_repeated(api: Api, client: httpx.AsyncClie
     assert (await api.dispatcher.backlog()).leased == 0
 
 
+@pytest.mark.each_broker
 async def test_nack_release_and_dead_letter(api: Api, client: httpx.AsyncClient) -> None:
     await api.dispatcher.publish(Message("a"))
     (one,) = await take(client)
@@ -102,6 +104,7 @@ async def test_another_service_on_the_namespace_takes_the_receipts(place: Place)
         assert (await one.dispatcher.backlog("a")).leased == 0
 
 
+@pytest.mark.each_broker
 async def test_a_long_poll_ends_with_the_first_message(api: Api, client: httpx.AsyncClient) -> None:
     waiting = asyncio.ensure_future(take(client, wait=20))
     await asyncio.sleep(0.1)
@@ -111,9 +114,12 @@ async def test_a_long_poll_ends_with_the_first_message(api: Api, client: httpx.A
         assert len(await waiting) == 1
 
 
-async def test_all_long_polls_end_at_once_when_the_service_does(
-    api: Api, client: httpx.AsyncClient, deadline: Deadline
-) -> None:
+async def test_all_long_polls_end_at_once_when_the_service_does(inside: Inside, deadline: Deadline) -> None:
+    async with inside.with_key(*EVERYTHING) as client:
+        await end_long_polls(inside, client, deadline)
+
+
+async def end_long_polls(api: Inside, client: httpx.AsyncClient, deadline: Deadline) -> None:
     waiting = [asyncio.ensure_future(take(client, wait=30)) for _ in range(20)]
     await deadline.until(lambda: len(api.service.waits) == 20, "20 long polls")
     api.service.end_waits()
@@ -125,7 +131,7 @@ async def test_all_long_polls_end_at_once_when_the_service_does(
 
 
 async def test_what_a_client_that_hung_up_would_have_got_goes_to_the_next(
-    api: Api, deadline: Deadline
+    inside: Inside, deadline: Deadline
 ) -> None:
     hung_up = asyncio.Event()
 
@@ -133,14 +139,14 @@ async def test_what_a_client_that_hung_up_would_have_got_goes_to_the_next(
         await hung_up.wait()
         return {"type": "http.disconnect"}
 
-    waiting = asyncio.ensure_future(api.service.waits.receive(10, 30.0, receive))
-    await deadline.until(lambda: len(api.service.waits) == 1, "a long poll")
+    waiting = asyncio.ensure_future(inside.service.waits.receive(10, 30.0, receive))
+    await deadline.until(lambda: len(inside.service.waits) == 1, "a long poll")
     hung_up.set()
     await asyncio.wait({waiting}, timeout=5)
     assert waiting.done()
     assert type(waiting.exception()).__name__ == "ClientGone"
-    await api.dispatcher.publish(Message("a"))
-    (delivery,) = await api.dispatcher.receive(10, 5.0)
+    await inside.dispatcher.publish(Message("a"))
+    (delivery,) = await inside.dispatcher.receive(10, 5.0)
     assert delivery.attempt == 1
 
 
@@ -168,7 +174,12 @@ async def test_a_body_is_optional_only_for_receive(in_memory: Place) -> None:
         assert problem(await client.post(f"{DELIVERIES}/ack", json={})) == "invalid"
 
 
-async def test_no_receipt_can_be_made_or_changed(api: Api, client: httpx.AsyncClient) -> None:
+async def test_no_receipt_can_be_made_or_changed(inside: Inside) -> None:
+    async with inside.with_key(*EVERYTHING) as client:
+        await try_forged_receipts(inside, client)
+
+
+async def try_forged_receipts(api: Inside, client: httpx.AsyncClient) -> None:
     await api.dispatcher.publish([Message("a")] * 2)
     one, two = [found["receipt"] for found in await take(client, 2)]
     tag = 3 + 22

@@ -31,11 +31,11 @@ async def output_of(program: list[str], environment: dict[str, str]) -> str:
     return output.decode()
 
 
-async def test_curl(on_redis: Place, tmp_path: Path, deadline: Deadline) -> None:
-    with serving(on_redis, tmp_path) as served:
+async def test_curl(on_each: Place, tmp_path: Path, deadline: Deadline) -> None:
+    with serving(on_each, tmp_path) as served:
         async with (
             served.client(deadline, "publish", "consume") as client,
-            on_redis.dispatcher() as dispatcher,
+            on_each.dispatcher() as dispatcher,
         ):
             key = client.headers["authorization"].split()[1]
             environment = {"SERVICE_URL": str(client.base_url).rstrip("/"), "API_KEY": key}
@@ -48,13 +48,13 @@ async def test_curl(on_redis: Place, tmp_path: Path, deadline: Deadline) -> None
 
 
 @pytest.mark.parametrize("program", [["python", "consumer.py"], ["node", "consumer.mjs"]])
-async def test_consumers(on_redis: Place, tmp_path: Path, deadline: Deadline, program: list[str]) -> None:
+async def test_consumers(on_each: Place, tmp_path: Path, deadline: Deadline, program: list[str]) -> None:
     language, file = program
     found = sys.executable if language == "python" else shutil.which(language)
     if found is None:
         pytest.skip(f"{language} is not installed")
-    with serving(on_redis, tmp_path) as served:
-        async with served.client(deadline, "consume") as client, on_redis.dispatcher() as dispatcher:
+    with serving(on_each, tmp_path) as served:
+        async with served.client(deadline, "consume") as client, on_each.dispatcher() as dispatcher:
             await dispatcher.publish([Message(f"c{n % 5}", b"text %d" % n) for n in range(250)])
             key = client.headers["authorization"].split()[1]
             environment = {"SERVICE_URL": str(client.base_url).rstrip("/"), "API_KEY": key}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from broker_core import CustomerPolicy, Message
 from tests.service.over_http.brokers import Place
@@ -63,6 +64,7 @@ async def test_policies(api: Api, client: httpx.AsyncClient) -> None:
     assert problem(await client.put("/v1/customers/a/policy", json={"rate": 1})) == "unsupported"
 
 
+@pytest.mark.each_broker
 async def test_dead_letters_are_listed_redriven_and_purged(api: Api, client: httpx.AsyncClient) -> None:
     await bury(api, "a", 3)
     await bury(api, "b", 2)

@@ -80,20 +80,17 @@ def test_each_binding_has_a_test_here() -> None:
 
 
 @pytest.mark.parametrize("operation", with_binding(Binding.PATH))
-async def test_a_foreign_customer_answers_as_one_that_is_not_there(
-    place: Place, operation: Operation
-) -> None:
-    async with served(place) as api:
-        await furnish(api, FOREIGN)
-        before = await state(api, FOREIGN)
-        async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
-            foreign, absent = [await call(client, operation, customer) for customer in (FOREIGN, ABSENT)]
-            for answer in (foreign, absent):
-                assert problem(answer) == "unknown-customer"
-            assert _comparable(foreign) == _comparable(absent)
-            assert (await call(client, operation, OWN)).status_code == operation.status
-        assert await state(api, FOREIGN) == before
-        assert await state(api, ABSENT) == (Backlog(), None)
+async def test_a_foreign_customer_answers_as_one_that_is_not_there(api: Api, operation: Operation) -> None:
+    await furnish(api, FOREIGN)
+    before = await state(api, FOREIGN)
+    async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
+        foreign, absent = [await call(client, operation, customer) for customer in (FOREIGN, ABSENT)]
+        for answer in (foreign, absent):
+            assert problem(answer) == "unknown-customer"
+        assert _comparable(foreign) == _comparable(absent)
+        assert (await call(client, operation, OWN)).status_code == operation.status
+    assert await state(api, FOREIGN) == before
+    assert await state(api, ABSENT) == (Backlog(), None)
 
 
 def _comparable(answer: httpx.Response) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -111,55 +108,52 @@ SEES = {"list_customers": 2, "list_dead_letters": 2}
 
 
 @pytest.mark.parametrize("operation", with_binding(Binding.LISTING))
-async def test_a_listing_has_nothing_of_others(place: Place, operation: Operation) -> None:
-    async with served(place) as api:
-        await furnish(api, OWN, FOREIGN, "also own", "zz")
-        async with api.with_key(*BOUND_SCOPES, customers=[OWN, "also own", "idle"]) as client:
-            answer = await call(client, operation)
-            assert sorted(_names(answer.json())) == ["also own", OWN]
+async def test_a_listing_has_nothing_of_others(api: Api, operation: Operation) -> None:
+    await furnish(api, OWN, FOREIGN, "also own", "zz")
+    async with api.with_key(*BOUND_SCOPES, customers=[OWN, "also own", "idle"]) as client:
+        answer = await call(client, operation)
+        assert sorted(_names(answer.json())) == ["also own", OWN]
+        assert FOREIGN not in answer.text
+        # A part at a time, and whatever somebody makes of the cursor.
+        seen, cursor = [], None
+        while True:
+            query = {"limit": 1} | ({} if cursor is None else {"cursor": cursor})
+            page = (await client.get(operation.path, params=query)).json()
+            seen += list(_names(page))
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        assert seen == ["also own", OWN]
+        for made_up in ("0", "1", "2", "3", "99", "-1", "0:", "1:0", "2:0", "9:", "x", ":", FOREIGN):
+            answer = await client.get(operation.path, params={"cursor": made_up})
+            assert answer.status_code in (200, 422)
             assert FOREIGN not in answer.text
-            # A part at a time, and whatever somebody makes of the cursor.
-            seen, cursor = [], None
-            while True:
-                query = {"limit": 1} | ({} if cursor is None else {"cursor": cursor})
-                page = (await client.get(operation.path, params=query)).json()
-                seen += list(_names(page))
-                cursor = page["cursor"]
-                if cursor is None:
-                    break
-            assert seen == ["also own", OWN]
-            for made_up in ("0", "1", "2", "3", "99", "-1", "0:", "1:0", "2:0", "9:", "x", ":", FOREIGN):
-                answer = await client.get(operation.path, params={"cursor": made_up})
-                assert answer.status_code in (200, 422)
-                assert FOREIGN not in answer.text
-        async with api.with_key(Scope.ADMIN) as client:
-            assert len(list(_names((await call(client, operation)).json()))) == 4
+    async with api.with_key(Scope.ADMIN) as client:
+        assert len(list(_names((await call(client, operation)).json()))) == 4
 
 
 @pytest.mark.parametrize("operation", with_binding(Binding.LINES))
-async def test_lines_of_others_are_refused_one_by_one(place: Place, operation: Operation) -> None:
-    async with served(place) as api:
-        await furnish(api, FOREIGN)
-        before = await state(api, FOREIGN)
-        async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
-            lines = [json.dumps({"customer": one, "payload": "x"}) for one in (FOREIGN, OWN, ABSENT)]
-            answer = await client.post(operation.path, content="\n".join(lines), headers=NDJSON)
-            foreign, own, absent = [json.loads(line) for line in answer.text.splitlines()]
-            assert foreign == absent
-            assert foreign["problem"]["type"].endswith(":unknown-customer")
-            assert "id" in own
-        assert await state(api, FOREIGN) == before
-        assert await state(api, ABSENT) == (Backlog(), None)
+async def test_lines_of_others_are_refused_one_by_one(api: Api, operation: Operation) -> None:
+    await furnish(api, FOREIGN)
+    before = await state(api, FOREIGN)
+    async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
+        lines = [json.dumps({"customer": one, "payload": "x"}) for one in (FOREIGN, OWN, ABSENT)]
+        answer = await client.post(operation.path, content="\n".join(lines), headers=NDJSON)
+        foreign, own, absent = [json.loads(line) for line in answer.text.splitlines()]
+        assert foreign == absent
+        assert foreign["problem"]["type"].endswith(":unknown-customer")
+        assert "id" in own
+    assert await state(api, FOREIGN) == before
+    assert await state(api, ABSENT) == (Backlog(), None)
 
 
 @pytest.mark.parametrize("operation", with_binding(Binding.NO_SUCH_KEY))
-async def test_a_bound_key_can_not_consume(place: Place, operation: Operation) -> None:
-    async with served(place) as api:
-        await furnish(api, FOREIGN)
-        before = await state(api, FOREIGN)
-        async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
-            assert problem(await call(client, operation)) == "forbidden"
-        assert await state(api, FOREIGN) == before
+async def test_a_bound_key_can_not_consume(api: Api, operation: Operation) -> None:
+    await furnish(api, FOREIGN)
+    before = await state(api, FOREIGN)
+    async with api.with_key(*BOUND_SCOPES, customers=[OWN]) as client:
+        assert problem(await call(client, operation)) == "forbidden"
+    assert await state(api, FOREIGN) == before
 
 
 @pytest.mark.parametrize("operation", with_binding(Binding.OPEN))

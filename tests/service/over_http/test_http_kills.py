@@ -109,15 +109,19 @@ def numbers(count: int, killer: Killer) -> Iterator[int]:
 @pytest.mark.deadline(600)
 @pytest.mark.timeout(700)
 async def test_whatever_was_answered_with_202_is_processed(
-    on_redis: Place, tmp_path: Path, deadline: Deadline, size: Size
+    on_each: Place, tmp_path: Path, deadline: Deadline, size: Size
 ) -> None:
     count = size.pick(short=2_000, full=50_000)
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
-    workplace = Workplace(on_redis.url, on_redis.namespace, tmp_path / "handled.ndjson")
-    environment = {"FAIRDISPATCH_LEASE_SECONDS": "2", "FAIRDISPATCH_MAX_ATTEMPTS": "1000"}
+    workplace = Workplace(on_each.url, on_each.namespace, tmp_path / "handled.ndjson")
+    environment = {
+        **on_each.environment(),
+        "FAIRDISPATCH_LEASE_SECONDS": "2",
+        "FAIRDISPATCH_MAX_ATTEMPTS": "1000",
+    }
     with (
-        serving(on_redis, tmp_path, "--processes", "2", environment=environment) as served,
+        serving(on_each, tmp_path, "--processes", "2", environment=environment) as served,
         workplace.working("work_handlers:record", "--processes", "2", environment=environment) as work,
     ):
         async with served.client(deadline, count=2) as client:
@@ -129,7 +133,7 @@ async def test_whatever_was_answered_with_202_is_processed(
             killing.cancel()
         stored = set(producer.stored.values())
         assert len(stored) == len(producer.stored) >= count
-        async with on_redis.dispatcher() as dispatcher:
+        async with on_each.dispatcher() as dispatcher:
 
             async def drained() -> bool:
                 backlog = await dispatcher.backlog()
@@ -139,7 +143,8 @@ async def test_whatever_was_answered_with_202_is_processed(
             assert (await dispatcher.backlog()).dead == 0
         handled = [line["id"] for line in work.records()]
         assert stored <= set(handled)
-        # Nothing was stored but what was asked for: the key of each message saw to that.
-        assert set(handled) == stored
+        if dispatcher.capabilities.dedup == "namespace":
+            # Nothing was stored but what was asked for: the key of each message saw to that.
+            assert set(handled) == stored
         again = len(handled) - len(stored)
         print(f"{len(stored)} messages, {killer.killed} kills, {producer.repeated} repeated, {again} twice")

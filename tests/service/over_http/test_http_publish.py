@@ -33,6 +33,7 @@ async def the_only(api: Api) -> Message:
     return delivery.message
 
 
+@pytest.mark.each_broker
 async def test_text_is_stored(api: Api, client: httpx.AsyncClient) -> None:
     answer = await client.post(MESSAGES, json={"payload": "grüße", "headers": {"k": "v"}, "cost": 3})
     assert answer.status_code == 202
@@ -119,6 +120,7 @@ async def test_bodies_together_stay_within_their_memory(in_memory: Place) -> Non
         assert (await client.post(MESSAGES, content=b"x" * (1 << 16))).status_code == 202
 
 
+@pytest.mark.each_broker
 async def test_an_idempotency_key_stores_once(api: Api, client: httpx.AsyncClient) -> None:
     for key in ("k", "ü" * 200):
         headers = {b"idempotency-key": key.encode()}

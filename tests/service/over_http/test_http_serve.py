@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import trustme
 from broker_core import Message
 from broker_core.conformance.polling import Deadline
 from tests.service.command_line import run_process
-from tests.service.over_http.brokers import Place
+from tests.service.over_http.brokers import Place, place_in
 from tests.service.over_http.inside import problem
 from tests.service.over_http.serving import make_key, refused, serving, start
 from tests.service.test_work_life import gone
@@ -31,10 +32,11 @@ async def take(client: httpx.AsyncClient, most: int = 100, wait: float = 10.0) -
     return list(answer.json()["deliveries"])
 
 
+@pytest.mark.each_broker
 async def test_sigterm_ends_long_polls_at_once_and_leaves_leases_to_their_clients(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
-    with serving(on_redis, tmp_path) as served:
+    with serving(on_each, tmp_path) as served:
         async with served.client(deadline) as client:
             await client.post(MESSAGES, content=b"x")
             (held,) = await take(client)
@@ -46,18 +48,26 @@ async def test_sigterm_ends_long_polls_at_once_and_leaves_leases_to_their_client
         assert await served.run.ended(deadline) == 0
         assert served.run.texts == []
         assert all(gone(pid) for pid in served.run.ready_pids())
-    with serving(on_redis, tmp_path) as served:
-        async with served.client(deadline) as client, on_redis.dispatcher() as dispatcher:
+    with serving(on_each, tmp_path) as served:
+        async with served.client(deadline) as client, on_each.dispatcher() as dispatcher:
+            receipts = {"receipts": [held["receipt"]]}
+            if dispatcher.capabilities.lease_enforced_by == "client":
+                # The message went back with the connection that took it, and the receipt is void.
+                (again,) = await take(client)
+                assert again["id"] == held["id"]
+                answer = await client.post("/v1/deliveries/release", json=receipts)
+                assert answer.json() == {"done": [], "lost": [held["receipt"]]}
+                return
             assert (await dispatcher.backlog("acme")).leased == 1
-            answer = await client.post("/v1/deliveries/ack", json={"receipts": [held["receipt"]]})
+            answer = await client.post("/v1/deliveries/ack", json=receipts)
             assert answer.json() == {"done": [held["receipt"]], "lost": []}
             assert (await dispatcher.backlog("acme")).leased == 0
 
 
 async def test_all_processes_are_renewed_under_load_without_a_request_that_fails(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
-    with serving(on_redis, tmp_path, "--processes", "2") as served:
+    with serving(on_each, tmp_path, "--processes", "2") as served:
         async with served.client(deadline, count=2) as client:
             statuses: list[int] = []
             stop = asyncio.Event()
@@ -81,15 +91,16 @@ async def test_all_processes_are_renewed_under_load_without_a_request_that_fails
             await asyncio.gather(*asking)
             assert set(statuses) == {202}
         assert all(gone(pid) for pid in old)
-    async with on_redis.dispatcher() as dispatcher:
+    async with on_each.dispatcher() as dispatcher:
         backlog = await dispatcher.backlog()
         assert (backlog.ready, backlog.leased) == (0, 0)
 
 
+@pytest.mark.each_broker
 async def test_a_process_that_is_killed_is_replaced(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
-    with serving(on_redis, tmp_path) as served:
+    with serving(on_each, tmp_path) as served:
         async with served.client(deadline) as client:
             (pid,) = served.run.ready_pids()
             os.kill(pid, signal.SIGKILL)
@@ -100,9 +111,9 @@ async def test_a_process_that_is_killed_is_replaced(
 
 
 async def test_keys_made_and_revoked_meanwhile_count(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
-    with serving(on_redis, tmp_path) as served:
+    with serving(on_each, tmp_path) as served:
         url = await served.url(deadline)
         token = make_key(served.keys, "publish", customers=("acme",))
         headers = {"authorization": f"Bearer {token}"}
@@ -182,12 +193,16 @@ async def test_without_keys_everybody_on_this_machine_is_let_in_if_that_is_wishe
         run.end()
 
 
+@pytest.mark.each_broker
 async def test_request_and_trace_reach_the_log_of_the_handler(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
-    workplace = Workplace(on_redis.url, on_redis.namespace, tmp_path / "handled.ndjson")
+    workplace = Workplace(on_each.url, on_each.namespace, tmp_path / "handled.ndjson")
     trace = "0af7651916cd43dd8448eb211c80319c"
-    with serving(on_redis, tmp_path) as served, workplace.working("work_handlers:fail_once") as work:
+    with (
+        serving(on_each, tmp_path) as served,
+        workplace.working("work_handlers:fail_once", environment=on_each.environment()) as work,
+    ):
         async with served.client(deadline) as client:
             headers = {"x-request-id": "order-17", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
             answer = await client.post(MESSAGES, content=b"x", headers=headers)
@@ -200,11 +215,11 @@ async def test_request_and_trace_reach_the_log_of_the_handler(
 
 
 async def test_nothing_secret_is_in_the_log_or_in_answers(
-    on_redis: Place, tmp_path: Path, deadline: Deadline
+    on_each: Place, tmp_path: Path, deadline: Deadline
 ) -> None:
     canary = "canary-6b1f"
     environment = {"FAIRDISPATCH_SERVICE_MAX_BODY_BYTES": "1000"}
-    with serving(on_redis, tmp_path, "--log-level", "debug", environment=environment) as served:
+    with serving(on_each, tmp_path, "--log-level", "debug", environment=environment) as served:
         async with served.client(deadline) as client:
             token = client.headers["authorization"].removeprefix("Bearer ")
             answers = [
@@ -228,11 +243,10 @@ async def test_nothing_secret_is_in_the_log_or_in_answers(
             await client.post("/v1/deliveries/nack", json={"receipts": [first["receipt"]], "reason": canary})
         served.run.send(signal.SIGTERM)
         assert await served.run.ended(deadline) == 0
-        log = f"{served.run.lines}{served.run.texts}"
         assert len(served.run.events("answered")) > 10
         file = served.keys.read_text()
         for secret in (canary, token, token.split("_", 2)[2], first["receipt"]):
-            assert secret not in log
+            assert [line for line in (*served.run.lines, *served.run.texts) if secret in str(line)] == []
             assert not any(secret in answer.text + str(answer.headers) for answer in answers)
         assert token.split("_", 2)[2] not in file
 
@@ -249,12 +263,16 @@ async def test_a_broker_that_refuses_us_is_told_without_the_password(
         assert "wrong-secret" not in f"{served.run.texts}{served.run.lines}"
 
 
-async def test_a_url_may_stand_in_a_file(on_redis: Place, tmp_path: Path, deadline: Deadline) -> None:
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+async def test_a_url_may_stand_in_a_file(
+    request: pytest.FixtureRequest, broker: str, tmp_path: Path, deadline: Deadline
+) -> None:
+    place = place_in(broker, request)
     file = tmp_path / "url"
-    file.write_text(on_redis.url + "\n")
-    in_file = Place("redis", str(file), "REDIS_URL_FILE", on_redis.namespace)
+    file.write_text(place.url + "\n")
+    in_file = replace(place, url=str(file), variable=f"{place.variable}_FILE")
     with serving(in_file, tmp_path) as served:
-        async with served.client(deadline) as client, on_redis.dispatcher() as dispatcher:
+        async with served.client(deadline) as client, place.dispatcher() as dispatcher:
             await client.post(MESSAGES, content=b"x")
             (delivery,) = await dispatcher.receive(1, 5.0)
             assert delivery.message == Message("acme", b"x")
