@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
-STEPS = (1_000, 10_000, 25_000, 50_000, 100_000)
+STEPS = (1_000, 5_000, 10_000, 25_000, 50_000, 100_000)
 MOST_BYTES = 10 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far to go. seconds: of making, without restarts. restart_seconds: how long to wait for one."""
+
+    most: int
+    seconds: float
+    restart_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +25,8 @@ class Step:
     """One size that was reached.
 
     made_per_second: in this step alone. resident_bytes: of the server's processes. bytes_each: growth since
-    the empty server by what exists. restart_seconds: from the kill to the first answer that lists one.
+    the empty server by what exists. restart_seconds: from the kill until all serve again;
+    None if that took longer than was waited for.
     """
 
     count: int
@@ -26,6 +37,10 @@ class Step:
     open_files: int
     restart_seconds: float | None
 
+    def with_restart(self, seconds: float) -> Self:
+        """Return it with what the restart took."""
+        return replace(self, restart_seconds=seconds)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
@@ -35,6 +50,14 @@ class Growth:
     server: str
     steps: Sequence[Step]
     ended: str
+
+    def with_step(self, step: Step) -> Self:
+        """Return it with one more step."""
+        return replace(self, steps=(*self.steps, step))
+
+    def ending(self, why: str) -> Self:
+        """Return it with why there are no more steps."""
+        return replace(self, ended=why)
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON takes it."""
