@@ -33,7 +33,7 @@ class PayloadCache:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._payloads: OrderedDict[Ref, bytes] = OrderedDict()
+        self._payloads: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
 
     def __contains__(self, ref: Ref) -> bool:
         return ref in self._payloads
@@ -45,7 +45,7 @@ class PayloadCache:
             self._bytes -= len(payload) + ENTRY_BYTES
         return payload
 
-    def put(self, ref: Ref, payload: bytes) -> None:
+    def put(self, ref: tuple[int, int, int], payload: bytes) -> None:
         """Keep a payload, and forget the oldest ones where there is no room."""
         if ref in self._payloads:
             return
@@ -204,19 +204,20 @@ class Fetcher:
 
         begin: what lies before it was handed over earlier.
         """
-        topic, partition = self._numbers[place[0]], place[1]
+        topic, partition, put = self._numbers[place[0]], place[1], self._cache.put
         reached = 0
         for after, records in read_batches(data):
             for record in records:
-                ref = Ref(topic, partition, record.offset)
-                if record.offset in offsets:
-                    offsets.discard(record.offset)
-                    if record.value is None:
-                        payloads.damaged.add(ref)
+                offset, value = record.offset, record.value
+                if offset in offsets:
+                    offsets.discard(offset)
+                    if value is None:
+                        payloads.damaged.add(Ref(topic, partition, offset))
                     else:
-                        payloads.found[ref] = record.value
-                elif record.value is not None and record.offset >= begin:
-                    self._cache.put(ref, record.value)
+                        payloads.found[Ref(topic, partition, offset)] = value
+                elif value is not None and offset >= begin:
+                    # A plain tuple is equal to a Ref, and quicker to make for each record.
+                    put((topic, partition, offset), value)
             reached = after
         self._note_gone(place, {offset for offset in offsets if offset < reached}, offsets, payloads)
         return reached > 0

@@ -42,11 +42,13 @@ def held_of(receipts: Iterable[str]) -> tuple[Held, ...]:
     Raises InvalidArgument for a text that isn't a receipt.
     """
     groups: dict[str, list[int]] = {}
+    fullmatch = _ID.fullmatch
     for receipt in receipts:
         prefix, _, message_id = receipt.rpartition(".")
-        serial = serial_of(message_id)
-        if serial is None:
+        match = fullmatch(message_id)
+        if match is None or (index := int(match[2])) > _INDEX_MASK:
             raise _no_receipt()
+        serial = int(match[1]) << INDEX_BITS | index
         serials = groups.get(prefix)
         if serials is None:
             serials = groups[prefix] = []

@@ -24,12 +24,18 @@ class Receiver:
         lease = Lease(command.session, command.sequence, session.settings.max_attempts)
         until_ms = store.now_ms + command.lease_ms
         taken: list[Entry] = []
-        while len(taken) < command.max_messages:
-            name = ring.next_customer(store.head_cost)
+        next_customer, head_cost, hand_over, charge = (
+            ring.next_customer,
+            store.head_cost,
+            store.hand_over,
+            ring.charge,
+        )
+        for _ in range(command.max_messages):
+            name = next_customer(head_cost)
             if name is None:
                 break
-            entry = store.hand_over(name, lease, until_ms)
-            ring.charge(entry.cost)
+            entry = hand_over(name, lease, until_ms)
+            charge(entry.cost)
             customer = entry.customer
             if not customer.returned and not customer.fresh:
                 ring.leave(name)
