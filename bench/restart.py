@@ -1,6 +1,7 @@
 """How soon each broker serves: empty, and again after a kill with a backlog: `python -m bench.restart`.
 
-Also what it takes to run: processes, lines of the adapter, objects in the broker for a customer.
+Also what it takes to run: processes, objects in the broker for a customer, lines of the adapter, settings of
+the server, and steps to add or replace a node.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from bench import machine, traffic
+from bench import machine, simplicity, traffic
 from bench.model import Bench
 from bench.scale.model import disk_bytes, resident_bytes
 from broker_core.errors import BrokerUnavailable
@@ -26,8 +27,8 @@ from tests.servers.rabbitmq_local import LocalRabbitMQ, debian_rabbitmq
 from tests.servers.redis_local import LocalRedis, debian_redis
 
 CUSTOMERS, EACH = 1_000, 20
-MOST_SECONDS = 120.0
-SERVERS: dict[str, Callable[[], LocalRedis | LocalRabbitMQ | LocalKafka]] = {
+MOST_SECONDS, TRY_SECONDS = 120.0, 5.0
+SERVERS: dict[str, Callable[[], simplicity.Server]] = {
     "redis": lambda: LocalRedis(debian_redis()),
     "rabbitmq": lambda: LocalRabbitMQ(debian_rabbitmq()),
     "kafka": lambda: LocalKafka(kafka_jars()),
@@ -40,7 +41,7 @@ async def first_delivery(bench: Bench) -> float:
     start = time.perf_counter()
     while time.perf_counter() - start < MOST_SECONDS:
         try:
-            async with traffic.dispatcher(bench) as d:
+            async with traffic.dispatcher(bench, timeout_seconds=TRY_SECONDS) as d:
                 if got := await d.receive(1, wait=MOST_SECONDS):
                     elapsed = time.perf_counter() - start
                     await d.release(got)
@@ -58,14 +59,17 @@ def measure(name: str) -> dict[str, float | str]:
         server.start()
         started = time.perf_counter() - start
         empty, empty_disk = resident_bytes(server.pid), disk_bytes(server.folder)
+        processes = simplicity.processes(server)
         bench = Bench(url=server.url, server_pid=server.pid, scale=1.0)
         load, tally = traffic.Traffic(traffic.names(CUSTOMERS), EACH), traffic.Tally()
 
-        async def fill() -> None:
+        async def fill() -> int:
             async with traffic.dispatcher(bench) as d:
+                before = await simplicity.objects(server)
                 await traffic.publish(d, load.batches(), tally, tasks=2)
+                return await simplicity.objects(server) - before
 
-        asyncio.run(fill())
+        objects = asyncio.run(fill())
         full, full_disk = resident_bytes(server.pid), disk_bytes(server.folder)
         server.kill()
         server.launch()
@@ -74,6 +78,8 @@ def measure(name: str) -> dict[str, float | str]:
             "server": server.version,
             "seconds to start, empty": started,
             "seconds from a restart with the backlog to a delivery": again,
+            "processes": processes,
+            "objects a waiting customer": objects / CUSTOMERS,
             "resident bytes, empty": empty,
             "resident bytes a message": (full - empty) / load.total,
             "disk bytes a message": (full_disk - empty_disk) / load.total,
@@ -110,10 +116,10 @@ def main(
         "raw": raw,
     }
     for name, found in raw.items():
-        medians = {
+        medians: dict[str, float | str] = {
             key: statistics.median(float(one[key]) for one in found) for key in found[0] if key != "server"
         }
-        medians["lines of the adapter"] = lines_of(ADAPTERS[name])
+        medians |= {"lines of the adapter": lines_of(ADAPTERS[name])} | simplicity.facts(name)
         result[name] = {"server": found[0]["server"]} | medians
         print(name, json.dumps(result[name], indent=1))
     if json_file is not None:

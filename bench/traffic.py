@@ -18,12 +18,16 @@ QUANTUM = 10
 NAMESPACE = "bench"
 WAIT_SECONDS = 0.2
 STALL_SECONDS = 10.0
+# Longer than usual: hundreds of queues or partitions are made at once, by a machine that is kept busy.
+TIMEOUT_SECONDS = 60.0
 
 
 def dispatcher(bench: Bench, **settings: Any) -> FairDispatcher:
     """Return a dispatcher of the product on the case's server; to be opened."""
     address = "bootstrap_servers" if bench.broker == "kafka" else "url"
     settings = {address: bench.url, "namespace": NAMESPACE, "quantum": QUANTUM, **settings}
+    if bench.broker != "redis":
+        settings.setdefault("timeout_seconds", TIMEOUT_SECONDS)
     return open_dispatcher(bench.broker, **settings)
 
 
