@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ from tests.service.command_line import MemoryCommands, plain_environment
 from tests.service.work_run import Workplace
 
 _numbers = itertools.count()
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in the background with SIGINT ignored, which all commands would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
