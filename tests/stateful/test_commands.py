@@ -218,3 +218,21 @@ def test_same_as_the_model(server: LocalRedis, pytestconfig: pytest.Config) -> N
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+async def test_a_lone_customer_keeps_what_it_saved_for_a_costly_message(server: LocalRedis) -> None:
+    """What comes back in front of the costly one is cheap, and its visit is cut short."""
+    pair = Pair(server.url, f"lone{os.getpid()}", 1, CONSUMERS)
+    await pair.open()
+    try:
+        costs = [("b", 1), ("a", 1), ("a", 1), ("a", 1), ("b", 3), ("c", 1)]
+        await pair.publish(
+            [Message(name, b"%d" % place, cost=cost) for place, (name, cost) in enumerate(costs)]
+        )
+        await pair.receive(5, 0)
+        await pair.let_leases_end("b")
+        await pair.receive(1, 0)
+        await pair.let_leases_end("a")
+        assert len(await pair.receive(7, 1)) == 4
+    finally:
+        await pair.close()

@@ -106,10 +106,11 @@ local function visit(s, call, customer, stored, alone)
     schedule.visiting = false
     return
   end
-  local units = enter(s, schedule, stored, grant)
+  local units, in_advance = enter(s, schedule, stored, grant), 0
   if alone then
     -- Nobody else waits: as many visits in a row as this call can use.
-    units = units + math.floor(math.min(call.most - call.taken, MOST_FETCH) / grant) * grant
+    in_advance = math.floor(math.min(call.most - call.taken, MOST_FETCH) / grant) * grant
+    units = units + in_advance
   end
   local taken_before, shortfall, more, had_returned = call.taken, nil, true, false
   if call.some_kept then units, shortfall, more, had_returned = serve_returned(s, call, customer, units) end
@@ -127,7 +128,9 @@ local function visit(s, call, customer, stored, alone)
   if shortfall then
     stored = postpone(schedule, units, shortfall, grant)
   else
-    stored = alone and units % grant or units
+    -- Of the visits in a row only those count that were needed.
+    stored = units - in_advance
+    if stored < 0 then stored = stored % grant end
     schedule.visiting = stored > 0
   end
   pass.deficits[#pass.deficits + 1], pass.deficits[#pass.deficits + 2] = customer, stored
