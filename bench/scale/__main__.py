@@ -37,7 +37,7 @@ def main(
         float, typer.Option(help="How long each kind may grow, restarts not counted.")
     ] = 600.0,
     restart_seconds: Annotated[
-        float, typer.Option(help="How long to wait for a restart; the kind ends with one that takes longer.")
+        float, typer.Option(help="How long to wait for a restart, at the first steps and at the end.")
     ] = 300.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
 ) -> None:

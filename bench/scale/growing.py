@@ -19,6 +19,8 @@ from bench.scale.model import (
 )
 from tests.servers.child import ChildServer
 
+# A server with more is restarted at the end alone: it may take so long that nothing can be added any more.
+RESTARTED_UP_TO = 5_000
 # Told after each step of what there is so far.
 Progress = Callable[[Growth], None]
 
@@ -71,16 +73,29 @@ async def grow(what: Growable, limits: Limits, tell: Progress) -> Growth:
             open_files=open_files(server.pid),
             restart_seconds=None,
         )
+        why = _why_it_ends(step, target, limits)
+        if why is None and count > RESTARTED_UP_TO:
+            growth = growth.with_step(step)
+            tell(growth)
+            continue
         tell(growth.with_step(step).ending("restarting"))
-        growth = growth.with_step(await _restarted(what, step, limits.restart_seconds))
+        step = await _restarted(what, step, limits.restart_seconds)
+        growth = growth.with_step(step)
         tell(growth)
-        if count < target:
-            return growth.ending(f"the time was over: {limits.seconds:g} s")
-        if resident > MOST_BYTES:
-            return growth.ending(f"the memory was over: {MOST_BYTES / 2**30:g} GiB")
-        if growth.steps[-1].restart_seconds is None:
-            return growth.ending(f"it did not serve within {limits.restart_seconds:g} s after a kill")
-    return growth.ending(f"{limits.most:,} were wanted")
+        if step.restart_seconds is None:
+            slow = f"it did not serve within {limits.restart_seconds:g} s after a kill"
+            return growth.ending(f"{why}; {slow}" if why else slow)
+        if why is not None:
+            return growth.ending(why)
+    raise AssertionError("the last step ends it")
+
+
+def _why_it_ends(step: Step, target: int, limits: Limits) -> str | None:
+    if step.count < target:
+        return f"the time was over: {limits.seconds:g} s"
+    if step.resident_bytes > MOST_BYTES:
+        return f"the memory was over: {MOST_BYTES / 2**30:g} GiB"
+    return f"{limits.most:,} were wanted" if step.count == limits.most else None
 
 
 async def _restarted(what: Growable, step: Step, most_seconds: float) -> Step:
