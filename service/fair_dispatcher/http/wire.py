@@ -24,7 +24,8 @@ Receipts = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=1500)]], Meta(max_length=MOST_RECEIPTS)
 ]
 Reason = Annotated[str, Meta(max_length=1000)]
-Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64", "pattern": _BASE64})]
 
 
 class MessageBody(Struct, forbid_unknown_fields=True):

@@ -36,8 +36,6 @@ def run_schemathesis(url: str, token: str, folder: Path, examples: int) -> subpr
             *(
                 "--max-examples",
                 str(examples),
-                "--exclude-checks",
-                "positive_data_acceptance",
                 "--no-color",
                 "--generation-database",
                 "none",
