@@ -24,7 +24,6 @@ from fair_rabbitmq.journal.events import (
     CustomerSeen,
     Ended,
     Event,
-    Gone,
     PolicySet,
     Revived,
 )
@@ -228,7 +227,7 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     def on_lost(session: Session) -> None:
         settler.lose(session)
         scheduler.look_anew()
-        journal.append_soon(Gone(name))
+        journal.leasing.lose_leases()
         receiver.news.tell()
 
     consumers = Consumers(
@@ -294,7 +293,7 @@ _OF_CUSTOMERS = (CustomerSeen, CustomerRetired, CustomerRemoved, PolicySet)
 
 async def _start(parts: _Parts) -> None:
     await parts.journal.start()
-    await parts.registry.declare_exchanges()
+    await parts.registry.declare_exchanges(Line(parts.connections.consumer, confirms=False))
     await parts.peers.start()
     await parts.delays.start()
     await parts.dead_letters.start()

@@ -12,6 +12,7 @@ from aiormq.connection import Connection as Wire
 from yarl import URL
 
 from broker_core.errors import BrokerUnavailable
+from fair_rabbitmq.alarm import Alarm
 from fair_rabbitmq.cuttable import CuttableConnection
 from fair_rabbitmq.ending import cancelling_passes, end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
@@ -35,7 +36,15 @@ for _name in ("aiormq", "aio_pika"):
 class Link:
     """One connection, made when it is first needed. Every wait is bounded by the time-out."""
 
-    def __init__(self, url: str, name: str, timeout_seconds: float, heartbeat_seconds: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        timeout_seconds: float,
+        heartbeat_seconds: int,
+        alarm: Alarm | None = None,
+    ) -> None:
+        self.alarm = Alarm() if alarm is None else alarm
         self._url = URL(url).update_query(
             {"name": name, "heartbeat": str(heartbeat_seconds), "timeout": str(int(timeout_seconds) or 1)}
         )
@@ -63,8 +72,9 @@ class Link:
             self._connecting.add_done_callback(self._connected)
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await asyncio.shield(self._connecting)
-        except TimeoutError as error:
+                with cancelling_passes():
+                    return await asyncio.shield(self._connecting)
+        except (TimeoutError, ConnectionError) as error:
             raise NotSent("RabbitMQ can't be reached in time") from error
 
     def _connected(self, task: asyncio.Task[CuttableConnection]) -> None:
@@ -84,6 +94,9 @@ class Link:
             async with asyncio.timeout(self.timeout_seconds):
                 with cancelling_passes():
                     await connection.connect()
+                    wire = wire_of(connection)
+                    await wire.connected.wait()
+                    self.alarm.watch(wire)
         except CLIENT_ERRORS as error:
             self._pause_seconds = min(
                 max(FIRST_PAUSE_SECONDS, 2 * self._pause_seconds), LONGEST_PAUSE_SECONDS
@@ -200,7 +213,8 @@ class Connections:
     """Publishing and consuming have connections of their own: a full broker stops reading from publishers."""
 
     def __init__(self, url: str, name: str, timeout_seconds: float, heartbeat_seconds: int) -> None:
-        self.publisher = Link(url, f"{name} publishing", timeout_seconds, heartbeat_seconds)
+        self.alarm = Alarm()
+        self.publisher = Link(url, f"{name} publishing", timeout_seconds, heartbeat_seconds, self.alarm)
         self.consumer = Link(url, f"{name} consuming", timeout_seconds, heartbeat_seconds)
 
     async def publishing(self) -> AbstractChannel:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pamqp.commands import Queue
 
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, Page
+from fair_rabbitmq.alarm import full
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.journal.events import PolicySet, Purged
 from fair_rabbitmq.journal.stream import Journal
@@ -101,7 +102,8 @@ class Customers:
             at_hand = buffered.get(customer, 0)
         ready = sum(await self._consumers.ready_counts(queues)) + at_hand
         policy = None if customer is None else replica.policy(customer)
-        return Backlog(ready, counts.leased, counts.delayed, counts.dead), policy
+        leased = counts.leased + self._journal.leasing.kept_leases(customer)
+        return Backlog(ready, leased, counts.delayed, counts.dead), policy
 
     def _queues(self, owner: str) -> list[str]:
         known = self._journal.replica.customer(owner)
@@ -142,7 +144,8 @@ class Customers:
             if name.startswith(SHARED):
                 continue
             known = replica.counts(name)
-            backlog = Backlog(ready[name] + buffered.get(name, 0), known.leased, known.delayed, known.dead)
+            leased = known.leased + self._journal.leasing.kept_leases(name)
+            backlog = Backlog(ready[name] + buffered.get(name, 0), leased, known.delayed, known.dead)
             if backlog != Backlog() or replica.policy(name) is not None:
                 found.append(CustomerBacklog(name, backlog))
         return found
@@ -151,6 +154,8 @@ class Customers:
 
     async def purge(self, customer: str) -> int:
         """Remove what is ready, delayed or leased of the customer; return how many."""
+        if self._journal.is_held:
+            raise full()
         await self._journal.barrier()
         delayed = self._journal.replica.counts(customer).delayed
         answers = await self._peers.ask_all("purge", {"customer": customer})

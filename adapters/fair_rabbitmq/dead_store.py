@@ -99,6 +99,7 @@ class DeadStore:
         """Store burials and return their places. After BrokerUnavailable they may be stored, unnoticed."""
         if self._closed:
             raise Closed("the dispatcher is closed")
+        self._channels.alarm.check()
         waiting = [
             self._queue(burials[start : start + _MOST_IN_AN_ENTRY])
             for start in range(0, len(burials), _MOST_IN_AN_ENTRY)

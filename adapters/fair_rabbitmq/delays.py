@@ -90,8 +90,9 @@ class Delays:
         """Count the messages as delayed, then store them; the caller acks the originals when this returns.
 
         After an error (BrokerUnavailable, or a cancelling) the caller still has the originals, they count
-        as leased, and it may call again.
+        as leased, and it may call again. BrokerFull under an alarm.
         """
+        self._channels.alarm.check()
         try:
             await self._journal.append(Delayed(tuple(Delay(one.id, one.customer, due_ms) for one in parcels)))
             for start in range(0, len(parcels), _AT_ONCE):

@@ -27,9 +27,10 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], seconds: float = END_SEC
 
 @contextlib.contextmanager
 def cancelling_passes() -> Iterator[None]:
-    """Raise CancelledError if the task is cancelled during the block, whatever the client raises then.
+    """Raise CancelledError if, and only if, the task is cancelled during the block.
 
-    When the connection breaks at that moment, the client raises the break's error in place of it.
+    When the connection breaks at that moment, the client raises the break's error in place of it. And it
+    cancels what waits on a channel that ends; that is ConnectionError here.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
@@ -38,4 +39,8 @@ def cancelling_passes() -> Iterator[None]:
     except CLIENT_ERRORS as error:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError from error
+        raise
+    except asyncio.CancelledError as error:
+        if task is not None and task.cancelling() == before:
+            raise ConnectionError("the channel was closed") from error
         raise

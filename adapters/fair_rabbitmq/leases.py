@@ -38,12 +38,16 @@ class Recent:
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """A delivery that is a consumer's until `ends` (monotonic seconds) at least."""
+    """A delivery that is a consumer's until `ends` (monotonic seconds) at least.
+
+    doom: why it is a dead letter that couldn't be stored yet, and nobody's; empty for the others.
+    """
 
     receipt: str
     arrival: Arrival
     attempt: int
     ends: float
+    doom: str = ""
 
     @property
     def id(self) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from pamqp.commands import Basic, Queue
 
-from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
+from broker_core.errors import BrokerFull, BrokerUnavailable, Closed, DispatcherError
+from fair_rabbitmq.alarm import full
 from fair_rabbitmq.connection import Connections
 from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
@@ -113,6 +114,17 @@ class Peers:
 
     # Asking.
 
+    async def _publish(self, posts: Sequence[Post]) -> None:
+        channel = await self._line.channel()
+        publishing = asyncio.ensure_future(channel.publish(posts))
+        try:
+            # An alarm that begins now keeps the answers out as well.
+            bounded = self._connections.publisher.bounded
+            if not await bounded(channel.connection, self._connections.alarm.first(publishing)):  # type: ignore[arg-type]
+                raise full()
+        finally:
+            publishing.cancel()
+
     async def _send(self, dispatchers: list[str], number: str, topic: str, body: Request) -> list[str]:
         """Send to inboxes; return the dispatchers that have none."""
         message: Request = {"number": number, "topic": topic, "from": self._journal.dispatcher}
@@ -122,12 +134,12 @@ class Peers:
         for place, dispatcher in enumerate(dispatchers):
             properties = Basic.Properties(message_id=f"{number}-{place}", delivery_mode=1)
             posts.append(Post("", self._topology.inbox(dispatcher), properties, data))
-        channel = await self._line.channel()
-        await self._connections.publisher.bounded(channel.connection, channel.publish(posts))  # type: ignore[arg-type]
+        await self._publish(posts)
         return [name for name, post in zip(dispatchers, posts, strict=True) if post.returned]
 
     async def request(self, dispatcher: str, topic: str, body: Request) -> Request | None:
         """Ask one dispatcher; None when it is gone. Raises BrokerUnavailable without an answer in time."""
+        self._connections.alarm.check()
         number = secrets.token_hex(8)
         future: asyncio.Future[Request] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -147,10 +159,13 @@ class Peers:
         return answer
 
     async def ask_all(self, topic: str, body: Request | None = None) -> list[Request]:
-        """Ask all that live; return what is answered soon. Who doesn't answer isn't waited for again."""
+        """Ask all that live; return what is answered soon. Who doesn't answer isn't waited for again.
+
+        Under an alarm nobody can be asked: nothing is returned.
+        """
         me = self._journal.dispatcher
         names = [name for name in self._journal.replica.writers.live() if name != me]
-        if not names:
+        if not names or self._connections.alarm.is_on:
             return []
         loop = asyncio.get_running_loop()
         number = secrets.token_hex(8)
@@ -158,7 +173,10 @@ class Peers:
         futures: dict[str, asyncio.Future[Request]] = {name: loop.create_future() for name in names}
         self._waiting.update({numbers[name]: future for name, future in futures.items()})
         try:
-            gone = await self._send_each(numbers, topic, body or {})
+            try:
+                gone = await self._send_each(numbers, topic, body or {})
+            except BrokerFull:
+                return []
             for name in gone:
                 self._journal.append_soon(Gone(name))
                 self._silent.discard(name)
@@ -177,9 +195,7 @@ class Peers:
             message = {"number": number, "topic": topic, "from": self._journal.dispatcher, "body": body}
             properties = Basic.Properties(message_id=number, delivery_mode=1)
             posts[name] = Post("", self._topology.inbox(name), properties, json.dumps(message).encode())
-        channel = await self._line.channel()
-        publishing = channel.publish(list(posts.values()))
-        await self._connections.publisher.bounded(channel.connection, publishing)  # type: ignore[arg-type]
+        await self._publish(list(posts.values()))
         return {name for name, post in posts.items() if post.returned}
 
     async def close(self) -> None:

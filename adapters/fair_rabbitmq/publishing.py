@@ -12,6 +12,7 @@ from broker_core import envelope
 from broker_core.adapter import OutcomeUnknown
 from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError
 from broker_core.model import Message
+from fair_rabbitmq.alarm import full
 from fair_rabbitmq.connection import Link
 from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
@@ -143,6 +144,9 @@ class Publisher:
 
     async def post(self, posts: list[Post], owners: list[str]) -> DispatcherError | None:
         """Store posts; return why those that are not confirmed aren't. Resends nothing that was sent."""
+        alarm = self._link.alarm
+        if alarm.is_on:
+            return full()
         for owner in set(owners):
             self.on_publish(owner)
         for pause_seconds in (*PAUSES_SECONDS, None):
@@ -159,6 +163,8 @@ class Publisher:
                         posts[place].returned, posts[place].confirmed, posts[place].sent = False, None, False
                     await self._send([posts[place] for place in returned])
             except DispatcherError as error:
+                if alarm.is_on and not any(post.sent for post in posts):
+                    return full()
                 if any(post.sent for post in posts) or pause_seconds is None or not error.retryable:
                     return error
                 await asyncio.sleep(pause_seconds)
@@ -167,20 +173,19 @@ class Publisher:
     async def _send(self, posts: list[Post]) -> None:
         channel = await self._line.channel()
         wire = channel.connection
-        if not _unblocked(wire):
-            raise BrokerFull("RabbitMQ has an alarm (memory or disk): messages are refused until it is over")
+        publishing = asyncio.ensure_future(channel.publish(posts))
         try:
             async with asyncio.timeout(self._link.timeout_seconds):
-                await channel.publish(posts)
+                if not await self._link.alarm.first(publishing):
+                    raise OutcomeUnknown("RabbitMQ has an alarm: it may store the message when that is over")
+                publishing.result()
         except CLIENT_ERRORS as error:
-            if isinstance(error, TimeoutError):
-                if not _unblocked(wire):
-                    raise OutcomeUnknown(
-                        "RabbitMQ has an alarm: it reads no messages until it is over"
-                    ) from error
-                if not any(post.confirmed for post in posts):
-                    self._link.drop(wire)  # type: ignore[arg-type]
+            if isinstance(error, TimeoutError) and not any(post.confirmed for post in posts):
+                self._link.drop(wire)  # type: ignore[arg-type]
             raise to_dispatcher_error(error) from error
+        finally:
+            publishing.cancel()
+        self._link.alarm.confirmed()
         if any(post.confirmed is None for post in posts):
             raise BrokerUnavailable("the connection broke before RabbitMQ confirmed") from ConnectionError()
 
@@ -208,10 +213,5 @@ def _why(post: Post, failure: DispatcherError | None) -> DispatcherError:
         unknown.__cause__ = failure.__cause__ or failure
         return unknown
     if isinstance(failure, OutcomeUnknown):
-        return BrokerUnavailable("not sent, since the outcome of the messages before it is unknown")
+        return BrokerFull("not sent, since RabbitMQ has an alarm and takes no messages until it is over")
     return failure
-
-
-def _unblocked(wire: object) -> bool:
-    blocked = getattr(wire, "_Connection__connection_unblocked", None)
-    return blocked is None or blocked.is_set()

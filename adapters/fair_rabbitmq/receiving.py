@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any
 
 from broker_core import envelope
-from broker_core.errors import BrokerUnavailable, DispatcherError
+from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery, Message
 from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
 from fair_rabbitmq.ending import end_tasks
-from fair_rabbitmq.journal.events import HandedOver, Released
 from fair_rabbitmq.journal.events import Lease as Leased
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Lease, Leases, Recent
@@ -157,7 +156,7 @@ class Receiver:
                 if self.news.count == seen and left > probe:
                     await self._scheduler.probe()
                 pause_seconds = FIRST_PAUSE_SECONDS
-            except BrokerUnavailable as error:
+            except (BrokerUnavailable, BrokerFull) as error:
                 if not error.retryable or clock() + pause_seconds >= until:
                     raise
                 await asyncio.sleep(pause_seconds)
@@ -214,32 +213,32 @@ class Receiver:
         if left_over:
             await self._settler.ack_arrivals(left_over)
         if burials:
-            await self._take_over([arrival for arrival, _ in burials])
-            await self._dead_letters.bury([burial for _, burial in burials])
-            await self._settler.ack_arrivals([arrival for arrival, _ in burials])
+            await self._bury(burials)
         if not chosen:
             return []
         seconds = self._settings.lease_seconds
         until = time.time() + seconds
         until_ms = int(until * 1000)
-        try:
-            await self._journal.append(
-                HandedOver(tuple(Leased(one.id, one.customer, until_ms) for one, _, _ in chosen))
-            )
-        except DispatcherError:
-            self._journal.append_soon(Released(tuple(one.id for one, _, _ in chosen)))
-            raise
+        await self._journal.leasing.hand_over(
+            [Leased(one.id, one.customer, until_ms) for one, _, _ in chosen],
+            {one.id: attempt for one, _, attempt in chosen},
+        )
         return self._lease(chosen, time.monotonic() + seconds, datetime.fromtimestamp(until_ms / 1000, UTC))
 
-    async def _take_over(self, arrivals: Sequence[Arrival]) -> None:
-        """Let the journal know that a lease is over whose owner is lost: nobody else may end it."""
-        replica, me = self._journal.replica, self._journal.dispatcher
-        foreign = [one for one in arrivals if replica.lease_owner(one.id) not in (None, me)]
-        if foreign:
-            until_ms = int(time.time() * 1000)
-            await self._journal.append(
-                HandedOver(tuple(Leased(one.id, one.customer, until_ms) for one in foreign))
-            )
+    async def _bury(self, burials: Sequence[tuple[Arrival, Burial]]) -> None:
+        try:
+            await self._settler.take_over([arrival for arrival, _ in burials])
+            await self._dead_letters.bury([burial for _, burial in burials])
+        except DispatcherError:
+            if not self._journal.is_held:
+                raise
+            # They can't die before the alarm is over, and others needn't wait for it.
+            for arrival, burial in burials:
+                receipt = self._receipts.make(arrival.id, arrival.customer)
+                self._leases.add(Lease(receipt, arrival, burial.attempts, time.monotonic(), burial.reason))
+            self._settler.watch_ends()
+        else:
+            await self._settler.ack_arrivals([arrival for arrival, _ in burials])
 
     def _lease(
         self, chosen: Sequence[tuple[Arrival, Message, int]], ends: float, lease_until: datetime
@@ -256,7 +255,7 @@ class Receiver:
                 Delivery(message, arrival.id, attempt, published_at(arrival.id), lease_until, receipt)
             )
         if lost:
-            self._journal.append_soon(Released(tuple(lost)))
+            self._journal.leasing.release_soon(lost)
         if deliveries:
             self._settler.watch_ends()
         return deliveries
@@ -264,22 +263,23 @@ class Receiver:
     def _sort(
         self, arrivals: Sequence[Arrival]
     ) -> tuple[list[tuple[Arrival, Message, int]], list[Arrival], list[tuple[Arrival, Burial]]]:
-        replica = self._journal.replica
         chosen: list[tuple[Arrival, Message, int]] = []
         left_over: list[Arrival] = []
         burials: list[tuple[Arrival, Burial]] = []
         now_ms = int(time.time() * 1000)
+        ids: set[str] = set()
         for arrival in arrivals:
             stored = arrival.stored
             if not arrival.session.holds(arrival):
                 continue
             known = arrival.redelivered or bool(stored.came) or arrival.attempts is not None
-            if known and self._is_left_over(arrival):
+            if arrival.id in ids or (known and self._is_left_over(arrival)):
                 left_over.append(arrival)
                 continue
+            ids.add(arrival.id)
             attempts = arrival.attempts
             if attempts is None:
-                attempts = replica.attempts(arrival.id) if _is_known_elsewhere(arrival) else 0
+                attempts = self._journal.leasing.attempts(arrival.id) if _is_known_elsewhere(arrival) else 0
             if known and attempts >= self._settings.max_attempts:
                 burials.append((arrival, Burial(parcel_of(stored), attempts, "lease expired", now_ms)))
                 continue

@@ -26,10 +26,13 @@ class Registry:
         self._line = line
         self._making: dict[str, asyncio.Future[None]] = {}
 
-    async def declare_exchanges(self) -> None:
-        """Make the exchanges of the namespace. Idempotent."""
+    async def declare_exchanges(self, line: Line) -> None:
+        """Make the exchanges of the namespace. Idempotent.
+
+        line: not of the connection for publishing, of which the broker reads nothing under an alarm.
+        """
         topology = self._topology
-        await self._line.call(
+        await line.call(
             [
                 Exchange.Declare(exchange=topology.exchange, exchange_type="direct", durable=True),
                 Exchange.Declare(exchange=topology.peers_exchange, exchange_type="fanout", durable=True),

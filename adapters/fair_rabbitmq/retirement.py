@@ -88,6 +88,8 @@ class Retirement:
                 log.debug("idle queues stay for now: %s", error)
 
     async def _look(self) -> None:
+        if self._journal.is_held:
+            return
         known = self._journal.replica.customers()
         names = {one.name for one in known}
         now = time.monotonic()

@@ -15,7 +15,7 @@ from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
 from fair_rabbitmq.delays import Delays
 from fair_rabbitmq.ending import end_tasks
-from fair_rabbitmq.journal.events import Ended, Extended, Released, Returned
+from fair_rabbitmq.journal.events import Ended, HandedOver
 from fair_rabbitmq.journal.events import Lease as Leased
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Lease, Leases, Recent
@@ -172,9 +172,9 @@ class Settler:
             for lease in leases:
                 self._leases.finished.add(lease.receipt)
                 self._ended.add(lease.id)
-            self._journal.append_soon(Ended(ids))
+            self._journal.leasing.end(ids)
         elif settlement.verb is Verb.RELEASE:
-            await self._journal.append(Released(ids))
+            await self._journal.leasing.give_back(ids, counted=False)
             for lease in leases:
                 lease.arrival.attempts = lease.attempt - 1
             await self._scheduler.make_ready(arrivals)
@@ -196,17 +196,28 @@ class Settler:
             await self._delays.delay([parcel_of(lease.arrival.stored) for lease in again], due_ms)
             await self.ack_arrivals([lease.arrival for lease in again])
         else:
-            await self._journal.append(Returned(tuple(lease.id for lease in again)))
+            await self._journal.leasing.give_back([lease.id for lease in again], counted=True)
             for lease in again:
                 lease.arrival.attempts = lease.attempt
             await self._scheduler.make_ready([lease.arrival for lease in again])
 
     async def _bury(self, leases: Sequence[Lease], reason: str) -> None:
         now_ms = int(time.time() * 1000)
+        await self.take_over([lease.arrival for lease in leases if lease.doom])
         await self._dead_letters.bury(
             [Burial(parcel_of(one.arrival.stored), one.attempt, reason, now_ms) for one in leases]
         )
         await self.ack_arrivals([lease.arrival for lease in leases])
+
+    async def take_over(self, arrivals: Sequence[Arrival]) -> None:
+        """Let the journal know that a lease is over whose owner is lost: nobody else may end it."""
+        replica, me = self._journal.replica, self._journal.dispatcher
+        foreign = [one for one in arrivals if replica.lease_owner(one.id) not in (None, me)]
+        if foreign:
+            until_ms = int(time.time() * 1000)
+            await self._journal.append(
+                HandedOver(tuple(Leased(one.id, one.customer, until_ms) for one in foreign))
+            )
 
     async def ack_arrivals(self, arrivals: Iterable[Arrival]) -> None:
         """Remove messages from the broker; raises BrokerUnavailable if their session is lost."""
@@ -252,7 +263,7 @@ class Settler:
                 self._leases.extend(lease, ends)
                 renewed.append(Leased(lease.id, lease.customer, until_ms))
         if renewed:
-            self._journal.append_soon(Extended(tuple(renewed)))
+            self._journal.leasing.extend(renewed)
             self.watch_ends()
         return answer
 
@@ -312,10 +323,21 @@ class Settler:
         held = [lease for lease in leases if lease.arrival.session.holds(lease.arrival)]
         if not held:
             return
-        try:
-            await self._end(held, Settlement(Verb.NACK, 0.0, EXPIRED))
-        except DispatcherError as error:
-            log.debug("expired leases are not given back yet: %s", error)
+        most = self._settings.max_attempts
+        ends: dict[str, list[Lease]] = {}
+        for lease in held:
+            # Those that die need a message to be stored; the others don't have to wait for that.
+            dies = EXPIRED if lease.attempt >= most else ""
+            ends.setdefault(lease.doom or dies, []).append(lease)
+        failed = False
+        for reason, theirs in sorted(ends.items()):
+            verb = Verb.DEAD_LETTER if reason else Verb.NACK
+            try:
+                await self._end(theirs, Settlement(verb, 0.0, reason or EXPIRED))
+            except DispatcherError as error:
+                log.debug("expired leases are not given back yet: %s", error)
+                failed = True
+        if failed:
             await asyncio.sleep(_RETRY_SECONDS)
 
     def lose(self, session: Session) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -34,6 +34,7 @@ def _queues_of(topology: Topology) -> str:
     return f"{topology.exchange}:q:"
 
 
+@runtime_checkable
 class _Managed(Protocol):
     @property
     def management_url(self) -> str: ...
@@ -109,7 +110,7 @@ class RabbitMQHarness(Harness):
         return waiting
 
     def _listed(self, prefix: str) -> list[str]:
-        base = urlsplit(cast(_Managed, self._server).management_url)
+        base = urlsplit(self._management_url())
         login = f"{base.username}:{base.password}".encode()
         names = []
         for kind in ("queues", "exchanges"):
@@ -120,6 +121,12 @@ class RabbitMQHarness(Harness):
             with urlopen(request, timeout=10) as answer:
                 names += [f"{kind} {one['name']}" for one in json.load(answer)]
         return [name for name in names if name.partition(" ")[2].startswith((f"{prefix}:", prefix))]
+
+    def _management_url(self) -> str:
+        if isinstance(self._server, _Managed):
+            return self._server.management_url
+        # Somebody else's: by default the plugin listens ten thousand ports further.
+        return f"http://guest:guest@{self._server.host}:{self._server.port + 10_000}"
 
     def constant_residue(self, namespace: str) -> Collection[str]:
         topology = Topology(namespace)

@@ -49,8 +49,14 @@ class Appender:
         self._pending_bytes = 0
         self._something = asyncio.Event()
         self._closed = False
+        self._storing = False
         self.number = 0
         """Of the last record that was begun."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits for the broker."""
+        return not self._pending and not self._storing
 
     def put(self, events: Sequence[Event]) -> asyncio.Future[int]:
         """Queue events; the result is the number of their record, once it is confirmed.
@@ -78,7 +84,9 @@ class Appender:
             while self._pending:
                 batch = self._take_batch()
                 self.number += 1
+                self._storing = True
                 await self._store(batch)
+                self._storing = False
                 for pending in batch:
                     if not pending.stored.done():
                         pending.stored.set_result(self.number)

@@ -20,7 +20,8 @@ _MARK_SECONDS = 0.5
 class Loader:
     """Reads a journal of any length by reading one snapshot and what came after it.
 
-    mark: appends a record and returns its number; until it is read back the journal isn't complete.
+    mark: appends a record and returns its number; until it is read back the journal isn't complete. None
+    if the broker takes nothing in: then what is last is the end, since nobody else can write either.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Loader:
         dispatcher: str,
         timeout_seconds: float,
         new_replica: Callable[[], Replica],
-        mark: Callable[[], Awaitable[int]],
+        mark: Callable[[], Awaitable[int | None]],
     ) -> None:
         self._channels, self._stream, self._dispatcher = channels, stream, dispatcher
         self._timeout_seconds, self._new_replica, self._mark = timeout_seconds, new_replica, mark
@@ -75,6 +76,12 @@ class Loader:
         await reader.close()
         return None
 
+    async def end(self) -> int:
+        """Tell the last entry's offset, -1 if there is none. Writes nothing; to be bounded by the caller."""
+        async with self._reader("last") as reader:
+            entries = await reader.next(_MARK_SECONDS)
+        return entries[-1].offset if entries else -1
+
     def _reader(self, offset: int | str) -> StreamReader:
         return StreamReader(self._channels, self._stream, offset, timeout_seconds=self._timeout_seconds)
 
@@ -98,8 +105,11 @@ class Loader:
             numbers: set[int] = set()
             while end < 0:
                 # The broker may begin to read after the mark is stored, and what is last is another's.
-                numbers.add(await self._mark())
-                for entry in await reader.next(_MARK_SECONDS):
+                number = await self._mark()
+                if number is not None:
+                    numbers.add(number)
+                entries = await reader.next(_MARK_SECONDS)
+                for entry in entries:
                     first = entry.offset if first < 0 else first
                     record = read_record(entry)
                     if record is None:
@@ -108,6 +118,9 @@ class Loader:
                         found = record.snapshot
                     if record.dispatcher == self._dispatcher and record.number in numbers:
                         end = entry.offset
+                if number is None:
+                    end = entries[-1].offset if entries else first
+                    break
         for distance in _LOOK_BACK:
             # Those who are just starting don't know it.
             if found is None and first > 0:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from broker_core.errors import BrokerUnavailable, Closed, DispatcherError
+from fair_rabbitmq.alarm import full
 from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.appender import Appender
 from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.events import Alive, Barrier, Event, Gone, Record
 from fair_rabbitmq.journal.following import Assembly
+from fair_rabbitmq.journal.leasing import Leasing
 from fair_rabbitmq.journal.loading import Loader
 from fair_rabbitmq.journal.presence import Presence
 from fair_rabbitmq.journal.replica import Replica
@@ -60,8 +62,11 @@ class Journal:
         self._timeout_seconds = timeout_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._max_bytes, self._segment_bytes = max_bytes, segment_bytes
-        self._publisher = Publisher(channels, timeout_seconds)
+        self._alarm = channels.alarm
+        self._alarm.listen(self._alarm_over)
+        self._publisher = Publisher(channels, timeout_seconds, patient=True)
         self._appender = Appender(self._publisher, stream, dispatcher, self._latest_snapshot)
+        self.leasing = Leasing(self, self._appender, self._alarm)
         self._presence = Presence(dispatcher, silence_seconds)
         self._assembly: Assembly | None = None
         self._listeners: list[tuple[Listener, Callable[[], None] | None]] = []
@@ -109,7 +114,7 @@ class Journal:
 
     async def close(self) -> None:
         """Append Gone if the broker answers at once, end all tasks. Idempotent; a second at most."""
-        if not self._closed and self._assembly is not None:
+        if not self._closed and self._assembly is not None and not self._alarm.is_on:
             with contextlib.suppress(DispatcherError, TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await asyncio.shield(self._appender.put([Gone(self.dispatcher)]))
@@ -128,7 +133,8 @@ class Journal:
 
         The replica holds them soon after, or after `barrier()`. Concurrent calls share records.
         During an outage it waits for its end; after the time-out BrokerUnavailable: then the events
-        are still appended once if the broker comes back while this journal lives.
+        are still appended once if the broker comes back while this journal lives. BrokerFull under an
+        alarm, and nothing is appended; BrokerUnavailable at once when the alarm begins meanwhile.
         """
         await self._append(events)
 
@@ -145,21 +151,51 @@ class Journal:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 number = await self._mark()
+                end = -1 if number is not None else await self._loader.end()
                 async with self._seen:
-                    await self._seen.wait_for(lambda: self._closed or self._has_seen(number))
+                    await self._seen.wait_for(
+                        lambda: (
+                            self._closed
+                            or (self._has_seen(number) if number is not None else self._offset >= end)
+                        )
+                    )
         except TimeoutError as error:
             raise BrokerUnavailable("the journal doesn't come back in time") from error
 
     async def _append(self, events: Sequence[Event]) -> int:
-        stored = self._appender.put(events)
+        if self._alarm.is_on:
+            raise full()
+        number = await self.until_stored(self._appender.put(events))
+        if number is None:
+            raise BrokerUnavailable("RabbitMQ has an alarm: the journal is told when that is over")
+        return number
+
+    async def until_stored(self, stored: asyncio.Future[int]) -> int | None:
+        """Return the record's number, or None when it is known that an alarm keeps it from being stored."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await asyncio.shield(stored)
+                return stored.result() if await self._alarm.first(stored) else None
         except TimeoutError as error:
             raise BrokerUnavailable("the broker doesn't confirm the journal's entries in time") from error
 
-    async def _mark(self) -> int:
-        return await self._append([Barrier(secrets.randbits(32))])
+    async def _mark(self) -> int | None:
+        if self._alarm.is_on:
+            return None
+        return await self.until_stored(self._appender.put([Barrier(secrets.randbits(32))]))
+
+    @property
+    def _offset(self) -> int:
+        return -1 if self._assembly is None else self._assembly.offset
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an alarm keeps the broker from taking anything in, so that `append` can't work."""
+        return self._alarm.is_on
+
+    def _alarm_over(self) -> None:
+        if not self._closed and self._assembly is not None:
+            self._presence.begin(self.replica.writers.live())
+            self.leasing.tell_kept()
 
     def _has_seen(self, number: int) -> bool:
         return self.replica.writers.last_number(self.dispatcher) >= number
@@ -242,9 +278,13 @@ class Journal:
         number = 0
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
-            if number == self._appender.number:
+            if number == self._appender.number and self._appender.is_idle:
                 self.append_soon(Alive())
             number = self._appender.number
+            if self._alarm.is_on:
+                # Nobody is heard of while nobody can write.
+                self._presence.begin(self.replica.writers.live())
+                continue
             for silent in self._presence.silent(self.replica.writers.live()):
                 self.append_soon(Gone(silent))
 

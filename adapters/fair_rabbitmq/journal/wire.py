@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as RawChannel
@@ -39,12 +39,6 @@ def broker_errors() -> Iterator[None]:
     try:
         with cancelling_passes():
             yield
-    except asyncio.CancelledError as error:
-        # The client cancels what waits on a channel that ends; only a real cancelling is counted.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise to_dispatcher_error(error) from error
     except PublishError as error:
         raise Unroutable("a queue that should exist doesn't") from error
     except DeliveryError as error:
@@ -98,10 +92,14 @@ async def _declare_once(
 
 
 class Publisher:
-    """Publishes on one channel, opened when it is needed. May be used concurrently."""
+    """Publishes on one channel, opened when it is needed. May be used concurrently.
 
-    def __init__(self, channels: Channels, timeout_seconds: float) -> None:
+    patient: under an alarm it waits for its end, or for the end of the connection; else it fails at once.
+    """
+
+    def __init__(self, channels: Channels, timeout_seconds: float, *, patient: bool = False) -> None:
         self._channels = channels
+        self._patient = patient
         self._timeout_seconds = timeout_seconds
         self._channel: RawChannel | None = None
         self._opening = asyncio.Lock()
@@ -116,27 +114,47 @@ class Publisher:
     ) -> None:
         """Put a message into a queue; returns when the broker confirmed it.
 
-        After BrokerUnavailable it may be stored or not; after NotStored, a kind of it, it is not.
+        After BrokerUnavailable it may be stored or not; after NotStored, a kind of it, it is not. Under
+        an alarm BrokerFull: it isn't stored, or BrokerUnavailable when it was already sent.
         """
+        alarm = self._channels.alarm
+        if not self._patient:
+            alarm.check()
         channel = await self._open()
         # The client finds a returned message by this, so it must be given or made up by it.
         properties = Basic.Properties(
             delivery_mode=2, message_id=message_id, headers=dict(headers) if headers else None
         )
+        publishing = asyncio.ensure_future(
+            channel.basic_publish(body, routing_key=queue, properties=properties, mandatory=True)
+        )
         try:
             with broker_errors():
-                await channel.basic_publish(
-                    body,
-                    routing_key=queue,
-                    properties=properties,
-                    mandatory=True,
-                    timeout=self._timeout_seconds,
-                )
+                async with asyncio.timeout(None if self._patient else self._timeout_seconds):
+                    stored = await (
+                        self._wait(channel, publishing) if self._patient else alarm.first(publishing)
+                    )
+                if stored:
+                    publishing.result()
         except NotStored:
             raise
         except DispatcherError:
             await self._drop(channel)
             raise
+        finally:
+            publishing.cancel()
+        if not stored:
+            raise BrokerUnavailable("RabbitMQ has an alarm: it may store the message when that is over")
+        alarm.confirmed()
+
+    async def _wait(self, channel: RawChannel, publishing: asyncio.Future[Any]) -> bool:
+        """Wait until it is published; TimeoutError in time, unless the broker said that it takes longer."""
+        while True:
+            await asyncio.wait({publishing}, timeout=self._timeout_seconds)
+            if publishing.done():
+                return True
+            if not self._channels.alarm.blocks(channel.connection):
+                raise TimeoutError
 
     async def close(self) -> None:
         """Close the channel."""
