@@ -10,7 +10,7 @@ from bench.model import Bench, Case, Figure, Metrics, Scenario
 from bench.scale.model import disk_bytes, resident_bytes
 
 CUSTOMERS, MESSAGES = 100, 100_000
-MANY_CUSTOMERS = 20_000
+MANY_CUSTOMERS = 5_000
 
 
 def _taken(bench: Bench) -> tuple[int, int]:
