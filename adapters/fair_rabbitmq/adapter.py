@@ -230,12 +230,17 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         journal.leasing.lose_leases()
         receiver.news.tell()
 
+    def on_cancelled() -> None:
+        scheduler.look_anew()
+        receiver.news.tell()
+
     consumers = Consumers(
         connections.consumer,
         Line(connections.consumer, confirms=False),
         settings.max_buffered,
         on_arrival,
         on_lost,
+        on_cancelled,
     )
     scheduler = Scheduler(journal, topology, consumers, settings.quantum)
     settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)

@@ -20,7 +20,7 @@ class Source:
     outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
     the queue was last known to be empty, so that an empty buffer doesn't mean an empty queue.
     cost: of its messages, a moving average. broken_until: left alone until then (monotonic seconds), since
-    the broker didn't answer for it.
+    the broker didn't answer for it. missing: the queue seems to be deleted.
     """
 
     owner: str
@@ -33,6 +33,7 @@ class Source:
     full: bool = False
     cost: float = 1.0
     broken_until: float = 0.0
+    missing: bool = False
 
 
 @dataclass(slots=True, eq=False)

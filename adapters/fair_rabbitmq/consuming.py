@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
+from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
 from pamqp.commands import Basic, Queue
 
@@ -38,7 +39,8 @@ class Consumers:
     """Consumes queues over one session and keeps what came until it is taken or given back.
 
     on_arrival is called with the customer of whatever comes, on_lost when a session is lost with all
-    that came over it. Its methods are not to be called at the same time as one another.
+    that came over it, on_cancelled when the broker has ended a consumer since its queue is deleted.
+    Its methods are not to be called at the same time as one another.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Consumers:
         max_buffered: int,
         on_arrival: Callable[[str], None],
         on_lost: Callable[[Session], None],
+        on_cancelled: Callable[[], None],
     ) -> None:
         self._link = link
         self._line = line
         self._max_buffered = max_buffered
         self._on_arrival = on_arrival
         self._on_lost = on_lost
+        self._tell_cancelled = on_cancelled
         self._session: Session | None = None
         self._by_tag: dict[str, Source] = {}
         self._tags = count(1)
@@ -104,6 +108,8 @@ class Consumers:
         source = self._by_tag.pop(tag, None)
         if source is not None and source.tag == tag:
             source.tag, source.outstanding, source.full = None, 0, False
+            source.missing = True
+            self._tell_cancelled()
 
     @property
     def is_active(self) -> bool:
@@ -215,6 +221,11 @@ class Consumers:
                 if stuck is not None:
                     log.warning("the broker can't serve one of the queues: it is left alone for a while")
                     stuck.broken_until = time.monotonic() + _BROKEN_SECONDS
+            if isinstance(error.__cause__, ChannelNotFoundEntity):
+                for owner, answer in zip(owners, answered, strict=False):
+                    if answer.done() and answer.exception() is not None:
+                        owner.missing = True
+                        break
             raise
 
     async def _until_settled(self, sources: Sequence[Source]) -> None:
@@ -283,10 +294,35 @@ class Consumers:
         try:
             (answer,) = await self._line.call([Queue.Declare(queue=queue, passive=True)])
         except BrokerUnavailable as error:
-            if self._link.is_up and type(error.__cause__).__name__ == "ChannelNotFoundEntity":
+            if isinstance(error.__cause__, ChannelNotFoundEntity):
                 return 0
             raise
         return _count(answer)
+
+    async def find_missing(self, sources: Sequence[Source]) -> None:
+        """Note which of these queues don't exist; consuming one of them would end the session."""
+        for start in range(0, len(sources), _FRAMES_AT_ONCE):
+            part = sources[start : start + _FRAMES_AT_ONCE]
+            try:
+                await self._line.call([Queue.Declare(queue=one.queue, passive=True) for one in part])
+            except BrokerUnavailable as error:
+                if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                    raise
+                for one in part:
+                    one.missing = one.missing or not await self._exists(one.queue)
+
+    async def _exists(self, queue: str) -> bool:
+        try:
+            await self._line.call([Queue.Declare(queue=queue, passive=True)])
+        except BrokerUnavailable as error:
+            if isinstance(error.__cause__, ChannelNotFoundEntity):
+                return False
+            raise
+        return True
+
+    async def make(self, frames: Sequence[Frame]) -> None:
+        """Declare and bind queues."""
+        await self._line.call(frames)
 
     async def end(self, sources: Sequence[Source] | None = None) -> int:
         """Consume these queues, or all, no longer, and give back what came from them, at its old place.

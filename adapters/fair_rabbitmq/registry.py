@@ -80,15 +80,7 @@ class Registry:
                 )
             frames: list[Frame] = []
             for owner, generation in generations.items():
-                queue = topology.queue(owner, generation)
-                frames += [
-                    Queue.Declare(
-                        queue=queue,
-                        durable=True,
-                        arguments=topology.queue_arguments(),  # type: ignore[arg-type]
-                    ),
-                    Queue.Bind(queue=queue, exchange=topology.exchange, routing_key=topology.key(owner)),
-                ]
+                frames += topology.frames_for(owner, generation)
             await self._line.call(frames)
             await self._journal.append(*(CustomerSeen(o, g) for o, g in generations.items()))
             await self._journal.barrier()

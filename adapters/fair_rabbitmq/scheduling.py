@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
+
+from pamqp.base import Frame
 
 from broker_core.errors import BrokerUnavailable
 from broker_core.fairness import DeficitRoundRobin
@@ -20,7 +23,10 @@ from fair_rabbitmq.records import place_of
 from fair_rabbitmq.session import by_session
 from fair_rabbitmq.topology import Topology
 
+log = logging.getLogger(__name__)
+
 _SWEPT = 100
+_REMOVING_SECONDS = 1.0
 _LEAVE_SECONDS = 3.0
 
 
@@ -177,12 +183,47 @@ class Scheduler:
             there = None if self._skips(owner) else self._source(owner)
             if there is not None and there.tag is None:
                 fresh.append(there)
+        fresh = await self._existing(fresh)
         if fresh:
             need = share(wanted, len(fresh))
             await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in fresh])
         for customer, buffer in consumers.buffers.items():
             if buffer:
                 self.has_news_of(customer)
+
+    async def _existing(self, sources: list[Source]) -> list[Source]:
+        """Return those whose queue exists, and make anew what somebody else has deleted."""
+        consumers = self._consumers
+        session = await consumers.open()
+        if sources and not session.is_idle:
+            await consumers.find_missing(sources)
+        missing = [source for source in sources if source.missing]
+        if not missing:
+            return sources
+        await self._journal.barrier()
+        frames: list[Frame] = []
+        made: list[Source] = []
+        for source in missing:
+            known = self._journal.replica.customer(source.owner)
+            if known is None or known.oldest != source.generation:
+                self._stale = True
+            elif known.retired >= source.generation:
+                # Whoever has removed it tells so in a moment.
+                source.broken_until = self._try_again_at = time.monotonic() + _REMOVING_SECONDS
+            else:
+                frames += self._topology.frames_for(source.owner, source.generation)
+                made.append(source)
+        if made:
+            await consumers.make(frames)
+        for source in made:
+            source.missing = False
+            log.warning(
+                "the queue of customer %r was deleted by somebody else: it is made anew, what was ready in "
+                "it is lost, and what is leased or fetched from it can't be given back",
+                source.owner,
+            )
+        gone = {id(source) for source in missing if source not in made}
+        return [source for source in sources if id(source) not in gone]
 
     def put_back(self, arrivals: Iterable[Arrival]) -> None:
         """Put in again what was taken and not handed over."""

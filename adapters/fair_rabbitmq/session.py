@@ -30,6 +30,11 @@ class Session:
         """Whether what came over this channel can still be settled, as far as is known."""
         return not self.channel.is_closed and self._link.is_up
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that came is unsettled."""
+        return not self._unacked
+
     def note(self, arrival: Arrival) -> None:
         """Take in a delivery; they come in the order of their tags."""
         self._unacked[arrival.tag] = arrival

@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from pamqp.base import Frame
+from pamqp.commands import Queue
+
 # No customer's name begins like that, since it has no control characters.
 SHARED = "\0shared-"
 _READABLE_CHARACTERS = 24
@@ -78,6 +81,15 @@ class Topology:
     def queue(self, owner: str, generation: int) -> str:
         """The owner's queue of that generation."""
         return f"{self.exchange}:q:{_key(owner)}:{generation}"
+
+    def frames_for(self, owner: str, generation: int) -> list[Frame]:
+        """What makes and binds the owner's queue of that generation; harmless if it is there."""
+        queue = self.queue(owner, generation)
+        arguments = self.queue_arguments()
+        return [
+            Queue.Declare(queue=queue, durable=True, arguments=arguments),  # type: ignore[arg-type]
+            Queue.Bind(queue=queue, exchange=self.exchange, routing_key=self.key(owner)),
+        ]
 
     def queue_arguments(self) -> dict[str, object]:
         """How customers' queues are declared."""

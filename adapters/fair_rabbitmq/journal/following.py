@@ -29,6 +29,7 @@ class Assembly:
         self.replica: Replica | None = new_replica() if pointer < 0 else None
         self.offset = -1
         """Of the last entry that was taken in."""
+        self.last = b""
         self.bytes_since_snapshot = 0
         self._new_replica = new_replica
         self._kept: list[Record] = []
@@ -37,7 +38,7 @@ class Assembly:
         """Take an entry in; return its record if it is new and the replica holds it now."""
         if entry.offset <= self.offset:
             return None
-        self.offset = entry.offset
+        self.offset, self.last = entry.offset, entry.body
         record = read_record(entry)
         if record is None:
             return None

@@ -17,6 +17,10 @@ _LOOK_BACK = (64, 4096)  # offsets; some record within them tells of the latest 
 _MARK_SECONDS = 0.5
 
 
+class Replaced(Exception):
+    """The stream was deleted, and is another one now."""
+
+
 class Loader:
     """Reads a journal of any length by reading one snapshot and what came after it.
 
@@ -62,13 +66,20 @@ class Loader:
                 pointer = -1
 
     async def resume(self, assembly: Assembly) -> tuple[list[Record], StreamReader] | None:
-        """Read on behind the last entry; return the records that are new; None if that entry is gone."""
+        """Read on behind the last entry; return the records that are new; None if that entry is gone.
+
+        Raises Replaced if the stream isn't that which the entry was in.
+        """
         if assembly.offset < 0:
             return None
+        if await self.end() < assembly.offset:
+            raise Replaced
         reader = await self._reader(assembly.offset).open()
         try:
             entries = await reader.next(self._timeout_seconds)
             if entries and entries[0].offset == assembly.offset:
+                if entries[0].body != assembly.last:
+                    raise Replaced
                 return [record for record in map(assembly.feed, entries) if record is not None], reader
         except BaseException:
             await reader.close()

@@ -17,9 +17,10 @@ from fair_rabbitmq.journal.channels import Channels
 from fair_rabbitmq.journal.events import Alive, Barrier, Event, Gone, Record
 from fair_rabbitmq.journal.following import Assembly
 from fair_rabbitmq.journal.leasing import Leasing
-from fair_rabbitmq.journal.loading import Loader
+from fair_rabbitmq.journal.loading import Loader, Replaced
 from fair_rabbitmq.journal.presence import Presence
 from fair_rabbitmq.journal.replica import Replica
+from fair_rabbitmq.journal.restoring import retold
 from fair_rabbitmq.journal.snapshotting import SnapshotWriter
 from fair_rabbitmq.journal.wire import Publisher, StreamReader, declare_queue
 
@@ -257,13 +258,29 @@ class Journal:
                 pause = min(2 * pause, 1.0)
 
     async def _reopen(self) -> None:
-        resumed = None if self._assembly is None else await self._loader.resume(self._assembly)
+        old = self._assembly
+        lost = False
+        resumed = None
+        try:
+            resumed = None if old is None else await self._loader.resume(old)
+        except Replaced:
+            lost = True
         if resumed is not None:
             records, self._reader = resumed
             self._presence.begin(self.replica.writers.live())
             await self._take_in(records)
             return
         await self._load()
+        if lost and old is not None and old.replica is not None:
+            log.error(
+                "the journal was deleted by somebody else: what this dispatcher knew of it is told anew"
+            )
+            for one in old.replica.customers():
+                # At once, lest their queues were made a second time under other names.
+                if self.replica.customer(one.name) is None:
+                    self.replica.generations.restore(one)
+            for event in retold(old.replica, self.dispatcher):
+                self.append_soon(event)
         for _, reloaded in self._listeners:
             if reloaded is not None:
                 reloaded()
