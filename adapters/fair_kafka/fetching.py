@@ -12,7 +12,7 @@ from broker_core.errors import BrokerUnavailable
 from fair_kafka.cluster import Lane
 from fair_kafka.ledger.commands import Ref, Topic
 from fair_kafka.partitions import EARLIEST, LATEST, Partitions, Place
-from fair_kafka.records import read_batches
+from fair_kafka.records import read_values
 from fair_kafka.topics import TopicNames
 
 # Of a partition at a time: the fewer partitions, the more of each, since the next visits want it.
@@ -38,19 +38,32 @@ class PayloadCache:
     def __contains__(self, ref: Ref) -> bool:
         return ref in self._payloads
 
-    def take(self, ref: Ref) -> bytes | None:
-        """Remove and return a payload, None if it isn't here."""
-        payload = self._payloads.pop(ref, None)
-        if payload is not None:
-            self._bytes -= len(payload) + ENTRY_BYTES
-        return payload
+    def take(self, refs: Iterable[Ref], found: dict[Ref, bytes]) -> list[Ref]:
+        """Move the payloads that are here to `found`; return the refs of the others."""
+        pop = self._payloads.pop
+        missing: list[Ref] = []
+        size_bytes = 0
+        for ref in refs:
+            payload = pop(ref, None)
+            if payload is None:
+                missing.append(ref)
+            else:
+                found[ref] = payload
+                size_bytes += len(payload) + ENTRY_BYTES
+        self._bytes -= size_bytes
+        return missing
 
-    def put(self, ref: tuple[int, int, int], payload: bytes) -> None:
-        """Keep a payload, and forget the oldest ones where there is no room."""
-        if ref in self._payloads:
-            return
-        self._payloads[ref] = payload
-        self._bytes += len(payload) + ENTRY_BYTES
+    def put(self, topic: int, partition: int, values: Iterable[tuple[int, bytes]]) -> None:
+        """Keep payloads by their offsets, and forget the oldest ones where there is no room."""
+        payloads = self._payloads
+        size_bytes = 0
+        for offset, payload in values:
+            # A plain tuple is equal to a Ref, and quicker to make for each record.
+            ref = topic, partition, offset
+            if ref not in payloads:
+                payloads[ref] = payload
+                size_bytes += len(payload) + ENTRY_BYTES
+        self._bytes += size_bytes
         while self._bytes > self._most_bytes:
             _, dropped = self._payloads.popitem(last=False)
             self._bytes -= len(dropped) + ENTRY_BYTES
@@ -142,14 +155,9 @@ class Fetcher:
 
     def _from_cache(self, refs: Iterable[Ref], payloads: Payloads) -> dict[Place, set[int]]:
         """Take what is here, and tell what isn't."""
-        take, found = self._cache.take, payloads.found
         missing: dict[Place, set[int]] = {}
-        for ref in refs:
-            payload = take(ref)
-            if payload is not None:
-                found[ref] = payload
-            else:
-                missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
+        for ref in self._cache.take(refs, payloads.found):
+            missing.setdefault((self._topics[Topic(ref.topic)], ref.partition), set()).add(ref.offset)
         return missing
 
     def _refs(self, missing: dict[Place, set[int]]) -> list[Ref]:
@@ -204,21 +212,19 @@ class Fetcher:
 
         begin: what lies before it was handed over earlier.
         """
-        topic, partition, put = self._numbers[place[0]], place[1], self._cache.put
-        reached = 0
-        for after, records in read_batches(data):
-            for record in records:
-                offset, value = record.offset, record.value
-                if offset in offsets:
-                    offsets.discard(offset)
-                    if value is None:
-                        payloads.damaged.add(Ref(topic, partition, offset))
-                    else:
-                        payloads.found[Ref(topic, partition, offset)] = value
-                elif value is not None and offset >= begin:
-                    # A plain tuple is equal to a Ref, and quicker to make for each record.
-                    put((topic, partition, offset), value)
-            reached = after
+        topic, partition = self._numbers[place[0]], place[1]
+        reached, values = read_values(data)
+        others: list[tuple[int, bytes]] = []
+        for offset, value in values:
+            if offset in offsets:
+                offsets.discard(offset)
+                if value is None:
+                    payloads.damaged.add(Ref(topic, partition, offset))
+                else:
+                    payloads.found[Ref(topic, partition, offset)] = value
+            elif value is not None and offset >= begin:
+                others.append((offset, value))
+        self._cache.put(topic, partition, others)
         self._note_gone(place, {offset for offset in offsets if offset < reached}, offsets, payloads)
         return reached > 0
 

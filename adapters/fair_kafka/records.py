@@ -55,6 +55,29 @@ def read_batches(data: bytes, begin: int = 0) -> Iterator[tuple[int, list[Stored
             yield after, _records(batch, after)
 
 
+def read_values(data: bytes) -> tuple[int, list[tuple[int, bytes | None]]]:
+    """Decode whole batches: the offset behind the last one (0 without any), offset and value of each record.
+
+    A value is None where the stored bytes are damaged. Quicker than `read_batches` where that is all.
+    """
+    after = 0
+    values: list[tuple[int, bytes | None]] = []
+    batches = MemoryRecords(data)
+    while batches.has_next():
+        batch: Any = batches.next_batch()
+        after = batch.next_offset
+        if batch.is_control_batch:
+            continue
+        try:
+            if batch.validate_crc():
+                values += [(record.offset, record.value or b"") for record in batch]
+                continue
+        except CorruptRecordException:
+            pass
+        values += [(at, None) for at in range(batch.base_offset, after)]
+    return after, values
+
+
 def _records(batch: Any, after: int) -> list[StoredRecord]:
     try:
         return [

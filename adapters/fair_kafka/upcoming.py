@@ -30,5 +30,5 @@ def _heads(ledger: Ledger) -> Iterator[Ref]:
             continue
         if customer.returned:
             yield ledger.entries[customer.returned[0]].ref
-        elif (run := next(iter(customer.fresh), None)) is not None and run.size:
-            yield Ref(Topic.MESSAGES, run.partition, run.offset)
+        elif (place := customer.fresh.head_place()) is not None:
+            yield Ref(Topic.MESSAGES, *place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fair_kafka.ledger.entries import Entry
 
@@ -41,6 +41,18 @@ class Agenda:
         entry.due_ms = when_ms
         self._size += 1
 
+    def plan_new(self, when_ms: int, entries: Iterable[Entry]) -> None:
+        """Put entries that aren't planned at all; their `due_ms` is that time already."""
+        # The first one makes the place for the others.
+        planned: dict[int, Entry] | None = None
+        for entry in entries:
+            if planned is None:
+                self.plan(when_ms, entry)
+                planned = self._by_time[when_ms]
+            else:
+                planned[entry.serial] = entry
+                self._size += 1
+
     def drop(self, entry: Entry) -> None:
         """Forget an entry that is planned."""
         entries = self._by_time[entry.due_ms]
@@ -48,6 +60,22 @@ class Agenda:
         if not entries:
             del self._by_time[entry.due_ms]
         self._size -= 1
+
+    def drop_all(self, entries: Iterable[Entry]) -> None:
+        """Forget entries that are planned."""
+        when_ms, planned = 0, None
+        for entry in entries:
+            if planned is None or entry.due_ms != when_ms:
+                self._drop_time_if_empty(when_ms, planned)
+                when_ms = entry.due_ms
+                planned = self._by_time[when_ms]
+            del planned[entry.serial]
+            self._size -= 1
+        self._drop_time_if_empty(when_ms, planned)
+
+    def _drop_time_if_empty(self, when_ms: int, planned: dict[int, Entry] | None) -> None:
+        if planned is not None and not planned:
+            del self._by_time[when_ms]
 
     def pop_due(self, now_ms: int) -> list[Entry]:
         """Take out the entries of the first time that is `now_ms` or before; none if there is no such."""

@@ -62,29 +62,37 @@ class FreshRuns:
         """Return the offset of the first message, a very high one if it is an entry."""
         return self._rows[self._head + 1] + self._taken
 
-    def pop(self) -> tuple[int, int, int, int, int, int]:
-        """Take out the first message and return the fields of a Fresh; its size is 1, or 0 for an entry.
+    def pop(self, most: int, budget: int) -> tuple[int, int, int, int, int, int] | None:
+        """Take out what is left of the first run, up to `most` messages that cost up to `budget` together.
 
-        They come as a plain tuple, which is quicker to make: this passes once for each message.
+        Returns the fields of a Fresh, as a plain tuple, which is quicker to make; None if even the first
+        message costs more than the budget. There has to be a message, and `most` is 1 and up.
         """
         rows, head, taken = self._rows, self._head, self._taken
         serial, offset, published_ms, packed = rows[head : head + _WIDTH]
+        cost = packed & _COST_MASK
+        if cost > budget:
+            return None
         size = packed >> COST_BITS & _SIZE_MASK
-        if taken + 1 < size:
-            self._taken = taken + 1
+        part = min(size - taken, most, budget // cost if cost else most)
+        if taken + part < size:
+            self._taken = taken + part
         else:
             self._taken = 0
             self._head = head + _WIDTH
             if self._head >= _DROP_ROWS_AT and 2 * self._head >= len(rows):
                 self._drop_rows()
-        return (
-            serial + taken,
-            offset + taken,
-            published_ms,
-            packed >> _PARTITION_SHIFT,
-            1 if size else 0,
-            packed & _COST_MASK,
-        )
+        return serial + taken, offset + taken, published_ms, packed >> _PARTITION_SHIFT, part, cost
+
+    def head_place(self) -> tuple[int, int] | None:
+        """Return partition and offset of the first message; None if there is none, or if it is an entry."""
+        head = self._head
+        if head >= len(self._rows):
+            return None
+        packed = self._rows[head + 3]
+        if not packed >> COST_BITS & _SIZE_MASK:
+            return None
+        return packed >> _PARTITION_SHIFT, self._rows[head + 1] + self._taken
 
     def _drop_rows(self) -> None:
         del self._rows[: self._head]

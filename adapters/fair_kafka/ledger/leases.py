@@ -51,6 +51,7 @@ class Leases(Store):
 
     def _ack(self, held: tuple[Held, ...]) -> list[str]:
         lost: list[str] = []
+        acked: list[Entry] = []
         entries = self.entries
         for session, sequence, serials in held:
             for serial in serials:
@@ -61,8 +62,10 @@ class Leases(Store):
                 if lease is None or lease.sequence != sequence or lease.session != session:
                     lost.append(receipt_of(session, sequence, serial))
                     continue
-                self.leases.drop(entry)
-                self.remove(entry)
+                del entries[serial]
+                acked.append(entry)
+        self.leases.drop_all(acked)
+        self.forget_leased(acked)
         return lost
 
     def _nack(self, entry: Entry, command: Settle, max_attempts: int) -> None:

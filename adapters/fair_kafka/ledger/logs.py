@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from fair_kafka.ledger.commands import Topic
@@ -60,6 +60,17 @@ class PartitionLog:
             blocks[block] = left
         else:
             del blocks[block]
+
+    def remove_all(self, offsets: Iterable[int]) -> None:
+        """Count messages as live no more."""
+        blocks = self.blocks
+        for offset in offsets:
+            block = offset >> BLOCK_BITS
+            left = blocks[block] - 1
+            if left:
+                blocks[block] = left
+            else:
+                del blocks[block]
 
     @property
     def live(self) -> int:

@@ -9,7 +9,7 @@ from broker_core.errors import InvalidArgument
 from fair_kafka.ledger.commands import Held
 
 INDEX_BITS = 24
-_INDEX_MASK = (1 << INDEX_BITS) - 1
+INDEX_MASK = (1 << INDEX_BITS) - 1
 
 _RECEIPT_PREFIX = re.compile(r"kafka\.([0-9a-f]{16})\.([0-9]{1,18})", re.ASCII)
 _ID = re.compile(r"([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
@@ -17,7 +17,7 @@ _ID = re.compile(r"([0-9]{1,11})-([0-9]{1,8})", re.ASCII)
 
 def id_of(serial: int) -> str:
     """Return the id of a message: unique in its namespace for ever, rising as messages are published."""
-    return f"{serial >> INDEX_BITS}-{serial & _INDEX_MASK}"
+    return f"{serial >> INDEX_BITS}-{serial & INDEX_MASK}"
 
 
 def serial_of(id: str) -> int | None:  # noqa: A002 - the word of the interface
@@ -46,7 +46,7 @@ def held_of(receipts: Iterable[str]) -> tuple[Held, ...]:
     for receipt in receipts:
         prefix, _, message_id = receipt.rpartition(".")
         match = fullmatch(message_id)
-        if match is None or (index := int(match[2])) > _INDEX_MASK:
+        if match is None or (index := int(match[2])) > INDEX_MASK:
             raise _no_receipt()
         serial = int(match[1]) << INDEX_BITS | index
         serials = groups.get(prefix)
@@ -71,4 +71,4 @@ def _no_receipt() -> InvalidArgument:
 
 def _serial(offset: str, index: str) -> int | None:
     number = int(index)
-    return None if number > _INDEX_MASK else int(offset) << INDEX_BITS | number
+    return None if number > INDEX_MASK else int(offset) << INDEX_BITS | number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fair_kafka.ledger.commands import Receive, Ref
 from fair_kafka.ledger.entries import Entry, Lease
 from fair_kafka.ledger.outcomes import HandedOver, Received
-from fair_kafka.ledger.receipts import id_of, receipt_prefix
+from fair_kafka.ledger.receipts import INDEX_BITS, INDEX_MASK, receipt_prefix
 from fair_kafka.ledger.sessions import Session
 from fair_kafka.ledger.store import Store
 
@@ -24,22 +24,17 @@ class Receiver:
         lease = Lease(command.session, command.sequence, session.settings.max_attempts)
         until_ms = store.now_ms + command.lease_ms
         taken: list[Entry] = []
-        next_customer, head_cost, hand_over, charge = (
-            ring.next_customer,
-            store.head_cost,
-            store.hand_over,
-            ring.charge,
-        )
-        for _ in range(command.max_messages):
-            name = next_customer(head_cost)
-            if name is None:
+        while (left := command.max_messages - len(taken)) > 0:
+            visit = ring.next_visit(store.head_cost)
+            if visit is None:
                 break
-            entry = hand_over(name, lease, until_ms)
-            charge(entry.cost)
-            customer = entry.customer
+            name, budget = visit
+            entries, cost = store.hand_over(name, lease, until_ms, left, budget)
+            ring.charge(cost)
+            customer = entries[0].customer
             if not customer.returned and not customer.fresh:
                 ring.leave(name)
-            taken.append(entry)
+            taken += entries
         return taken
 
     def begin_wait(self, command: Receive) -> None:
@@ -61,20 +56,21 @@ class Receiver:
 def received(command: Receive, taken: list[Entry], until_ms: int) -> Received:
     """Tell what was leased."""
     prefix = receipt_prefix(command.session, command.sequence)
+    # The constructors of named tuples are functions; this is what they call.
+    new = tuple.__new__
     messages: list[HandedOver] = []
     for entry in taken:
-        message_id, log = id_of(entry.serial), entry.log
-        ref = Ref(log.topic, log.partition, entry.offset)
-        messages.append(
-            HandedOver(
-                entry.customer.name,
-                entry.serial,
-                message_id,
-                entry.attempts,
-                entry.cost,
-                entry.published_ms,
-                ref,
-                prefix + message_id,
-            )
+        serial, log = entry.serial, entry.log
+        message_id = f"{serial >> INDEX_BITS}-{serial & INDEX_MASK}"  # = id_of(serial)
+        fields = (
+            entry.customer.name,
+            serial,
+            message_id,
+            entry.attempts,
+            entry.cost,
+            entry.published_ms,
+            new(Ref, (log.topic, log.partition, entry.offset)),
+            prefix + message_id,
         )
+        messages.append(new(HandedOver, fields))
     return Received(until_ms, tuple(messages))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 
-from broker_core.fairness import DeficitRoundRobin
 from broker_core.model import CustomerPolicy
 from fair_kafka.ledger.agenda import Agenda
 from fair_kafka.ledger.commands import Topic
@@ -14,6 +14,7 @@ from fair_kafka.ledger.dedup import Dedup
 from fair_kafka.ledger.entries import Entry, Lease, State
 from fair_kafka.ledger.logs import Logs, PartitionLog
 from fair_kafka.ledger.places import Places
+from fair_kafka.ledger.ring import Ring
 from fair_kafka.ledger.sessions import Sessions
 from fair_kafka.ledger.waiters import Waiters
 
@@ -34,7 +35,7 @@ class Store:
         self.customers: dict[str, Customer] = {}
         self.policies: dict[str, CustomerPolicy] = {}
         self.paused: set[str] = set()
-        self.ring = DeficitRoundRobin(1, self._weight)
+        self.ring = Ring(1, self._weight)
         self.entries: dict[int, Entry] = {}
         self.ready = 0
         self.leases = Agenda()
@@ -88,29 +89,71 @@ class Store:
             return self.entries[customer.returned[0]].cost
         return customer.fresh.head_cost() if customer.fresh else None
 
-    def hand_over(self, name: str, lease: Lease, until_ms: int) -> Entry:
-        """Lease the customer's next message; there has to be one."""
+    def hand_over(
+        self, name: str, lease: Lease, until_ms: int, most: int, budget: int
+    ) -> tuple[list[Entry], int]:
+        """Lease the customer's next messages, up to `most` that cost up to `budget` together.
+
+        Returns them and their cost. There has to be one, and the budget has to suffice for it.
+        """
         customer = self.customers[name]
-        counts = customer.counts
-        counts[READY] -= 1
-        counts[LEASED] += 1
-        self.ready -= 1
-        entry = self._take(customer)
+        taken: list[Entry] = []
+        left = budget
+        while customer.returned and len(taken) < most and left > 0:
+            entry = self.entries[customer.returned[0]]
+            if entry.cost > left:
+                break
+            heapq.heappop(customer.returned)
+            left -= self._lease_again(entry, lease, until_ms)
+            taken.append(entry)
+        if not customer.returned:
+            left = self._take_fresh(customer, lease, until_ms, most, left, taken)
+        self.leases.plan_new(until_ms, taken)
+        count = len(taken)
+        customer.counts[READY] -= count
+        customer.counts[LEASED] += count
+        self.ready -= count
+        return taken, budget - left
+
+    def _lease_again(self, entry: Entry, lease: Lease, until_ms: int) -> int:
         entry.attempts += 1
         entry.state = State.LEASED
         entry.lease = lease
-        self.leases.plan(until_ms, entry)
-        return entry
+        entry.due_ms = until_ms
+        return entry.cost
 
-    def _take(self, customer: Customer) -> Entry:
-        if customer.returned:
-            return self.entries[heapq.heappop(customer.returned)]
-        serial, offset, published_ms, partition, size, cost = customer.fresh.pop()
-        if not size:
-            return self.entries[serial]
-        log = self.logs.of_messages(partition)
-        entry = self.entries[serial] = Entry(serial, customer, log, offset, cost, published_ms)
-        return entry
+    def _take_fresh(
+        self, customer: Customer, lease: Lease, until_ms: int, most: int, left: int, taken: list[Entry]
+    ) -> int:
+        entries, fresh, leased = self.entries, customer.fresh, State.LEASED
+        while len(taken) < most and left > 0 and fresh:
+            run = fresh.pop(most - len(taken), left)
+            if run is None:
+                break
+            serial, offset, published_ms, partition, size, cost = run
+            if not size:
+                entry = entries[serial]
+                left -= self._lease_again(entry, lease, until_ms)
+                taken.append(entry)
+                continue
+            log = self.logs.of_messages(partition)
+            for number in range(size):
+                entry = Entry(
+                    serial + number,
+                    customer,
+                    log,
+                    offset + number,
+                    cost,
+                    published_ms,
+                    1,
+                    leased,
+                    until_ms,
+                    lease,
+                )
+                entries[serial + number] = entry
+                taken.append(entry)
+            left -= size * cost
+        return left
 
     def end_lease(self, entry: Entry) -> None:
         """Make the receipt void; the caller moves the entry on."""
@@ -151,6 +194,23 @@ class Store:
         self.forget(entry)
         if counts == EMPTY:
             del self.customers[customer.name]
+
+    def forget_leased(self, acked: Sequence[Entry]) -> None:
+        """Forget leased entries whose leases were ended and that are not in `entries` any more."""
+        at, end = 0, len(acked)
+        while at < end:
+            # Neighbours of one customer in one partition, of which a visit makes many, are one step.
+            customer, log = acked[at].customer, acked[at].log
+            offsets: list[int] = []
+            while at < end and (entry := acked[at]).customer is customer and entry.log is log:
+                offsets.append(entry.offset)
+                at += 1
+            log.remove_all(offsets)
+            if log.topic == MESSAGES:
+                self.places.left(customer.name, log.partition, len(offsets))
+            customer.counts[LEASED] -= len(offsets)
+            if customer.counts == EMPTY:
+                del self.customers[customer.name]
 
     def remove_dead(self, entry: Entry) -> None:
         """Forget a dead letter."""
