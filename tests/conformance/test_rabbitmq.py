@@ -1,4 +1,4 @@
-"""The contract on RabbitMQ with quorum queues."""
+"""The contract on RabbitMQ with quorum queues; in long runs with classic ones as well."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from tests.conformance.rabbitmq_harness import RabbitMQHarness
 from tests.servers.fixtures import server_for
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "harness" in metafunc.fixturenames and metafunc.config.getoption("--conformance-size") != "short":
+        metafunc.parametrize("harness", ["quorum", "classic"], indirect=True)
+
+
 @pytest.fixture
 async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
-    async with RabbitMQHarness(server_for(request, "rabbitmq")) as harness:
+    queue_type = getattr(request, "param", "quorum")
+    async with RabbitMQHarness(server_for(request, "rabbitmq"), queue_type=queue_type) as harness:
         yield harness
