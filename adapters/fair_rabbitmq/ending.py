@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
 
 from fair_rabbitmq.errors import CLIENT_ERRORS
 
+T = TypeVar("T")
+
 END_SECONDS = 0.3
 _AGAIN_SECONDS = 0.1
+
+
+def begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Start what may be left before it ends; its error is nobody's then."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], seconds: float = END_SECONDS) -> None:

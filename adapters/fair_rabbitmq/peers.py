@@ -14,7 +14,7 @@ from pamqp.commands import Basic, Queue
 from broker_core.errors import BrokerFull, BrokerUnavailable, Closed, DispatcherError
 from fair_rabbitmq.alarm import full
 from fair_rabbitmq.connection import Connections
-from fair_rabbitmq.ending import end_tasks
+from fair_rabbitmq.ending import begin, end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.events import Gone
 from fair_rabbitmq.journal.stream import Journal
@@ -116,7 +116,7 @@ class Peers:
 
     async def _publish(self, posts: Sequence[Post]) -> None:
         channel = await self._line.channel()
-        publishing = asyncio.ensure_future(channel.publish(posts))
+        publishing = begin(channel.publish(posts))
         try:
             # An alarm that begins now keeps the answers out as well.
             bounded = self._connections.publisher.bounded

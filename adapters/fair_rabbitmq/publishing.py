@@ -14,7 +14,7 @@ from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError
 from broker_core.model import Message
 from fair_rabbitmq.alarm import full
 from fair_rabbitmq.connection import Link
-from fair_rabbitmq.ending import end_tasks
+from fair_rabbitmq.ending import begin, end_tasks
 from fair_rabbitmq.errors import CLIENT_ERRORS, NotSent, to_dispatcher_error
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.parcel import Parcel
@@ -173,7 +173,7 @@ class Publisher:
     async def _send(self, posts: list[Post]) -> None:
         channel = await self._line.channel()
         wire = channel.connection
-        publishing = asyncio.ensure_future(channel.publish(posts))
+        publishing = begin(channel.publish(posts))
         try:
             async with asyncio.timeout(self._link.timeout_seconds):
                 if not await self._link.alarm.first(publishing):

@@ -17,7 +17,7 @@ from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
-from fair_rabbitmq.ending import cancelling_passes
+from fair_rabbitmq.ending import begin, cancelling_passes
 from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
 from fair_rabbitmq.journal.channels import Channels
 
@@ -125,7 +125,7 @@ class Publisher:
         properties = Basic.Properties(
             delivery_mode=2, message_id=message_id, headers=dict(headers) if headers else None
         )
-        publishing = asyncio.ensure_future(
+        publishing = begin(
             channel.basic_publish(body, routing_key=queue, properties=properties, mandatory=True)
         )
         try:
