@@ -109,25 +109,24 @@ class Receiver:
         undecodable: list[HandedOver] = []
         size_bytes = 0
         times: dict[int, datetime] = {}
+        found, decode = payloads.found.get, envelope.decode
         for handed in received.messages:
-            payload = payloads.found.get(handed.ref)
+            customer, _, message_id, attempt, cost, published_ms, ref, receipt = handed
+            payload = found(ref)
             if payload is None:
-                if handed.ref in payloads.damaged:
+                if ref in payloads.damaged:
                     undecodable.append(handed)
                 continue
             size_bytes += len(payload)
             try:
-                message = envelope.decode(payload, handed.customer, handed.cost)
+                message = decode(payload, customer, cost)
             except envelope.UndecodableEnvelope:
                 undecodable.append(handed)
                 continue
-            published_at = times.get(handed.published_ms)
+            published_at = times.get(published_ms)
             if published_at is None:
-                published_at = datetime.fromtimestamp(handed.published_ms / 1000, UTC)
-                times[handed.published_ms] = published_at
-            deliveries.append(
-                Delivery(message, handed.id, handed.attempt, published_at, lease_until, handed.receipt)
-            )
+                published_at = times[published_ms] = datetime.fromtimestamp(published_ms / 1000, UTC)
+            deliveries.append(Delivery(message, message_id, attempt, published_at, lease_until, receipt))
         mean = size_bytes / size
         self._mean_bytes = 0.8 * self._mean_bytes + 0.2 * mean if self._mean_bytes else mean
         if undecodable:
