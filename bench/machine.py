@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "commit": _commit(),
+        "server_files_on": _filesystem(Path(tempfile.gettempdir()).resolve()),
         "load_before": f"{os.getloadavg()[0]:.2f}",
     }
 
@@ -29,6 +31,15 @@ def describe() -> dict[str, str | int]:
 def _first(file: Path, pattern: str) -> str:
     found = re.search(pattern, file.read_text()) if file.exists() else None
     return found[1] if found else ""
+
+
+def _filesystem(folder: Path) -> str:
+    """Return the type of the filesystem that the folder is on."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return "unknown"
+    types = {fields[1]: fields[2] for fields in map(str.split, mounts.read_text().splitlines())}
+    return next(types[str(place)] for place in (folder, *folder.parents) if str(place) in types)
 
 
 def _version(package: str) -> str:

@@ -58,7 +58,8 @@ def lines_of(recorded: Mapping[str, Any], name: str) -> Iterator[str]:
         yield (
             f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['kernel']}; "
             f"Python {facts['python']}, {facts['packages']}; commit {facts['commit']}, "
-            f"{recorded.get('started', 'no date')}; load before {facts['load_before']}."
+            f"{recorded.get('started', 'no date')}; load before {facts['load_before']}"
+            + (f"; servers' files on {files}." if (files := facts.get("server_files_on")) else ".")
         )
     if settings := recorded.get("settings"):
         yield ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items()) + "."
