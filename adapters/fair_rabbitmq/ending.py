@@ -53,3 +53,10 @@ def cancelling_passes() -> Iterator[None]:
         if task is not None and task.cancelling() == before:
             raise ConnectionError("the channel was closed") from error
         raise
+    except Exception as error:
+        # What the client raises when it ended the call for no reason that it knows; others are our faults.
+        if type(error) is not Exception:
+            raise
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise ConnectionError("the channel was closed") from error

@@ -77,8 +77,8 @@ async def test_the_client_s_cancelling_is_an_error_and_a_real_one_passes() -> No
         with cancelling_passes():
             await future
 
-    futures: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
-    client_s, real, breaking = (asyncio.create_task(wait(future)) for future in futures)
+    futures: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(4)]
+    client_s, real, *breaking = (asyncio.create_task(wait(future)) for future in futures)
     await asyncio.sleep(0)
     futures[0].cancel()
     with pytest.raises(ConnectionError):
@@ -86,7 +86,8 @@ async def test_the_client_s_cancelling_is_an_error_and_a_real_one_passes() -> No
     real.cancel()
     with pytest.raises(asyncio.CancelledError):
         await real
-    futures[2].set_exception(OSError())
-    breaking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await breaking
+    for future, task, error in zip(futures[2:], breaking, (OSError(), Exception()), strict=True):
+        future.set_exception(error)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
