@@ -98,6 +98,19 @@ class DeficitRoundRobin:
         if self._ring[customer] <= 0:
             self._end_visit(customer)
 
+    def refund(self, customer: str, cost: int) -> None:
+        """Undo the charge of a hand-over that failed: the customer's visit goes on as if it had not been.
+
+        Of several charges the latest has to be undone first.
+        """
+        ring = self._ring
+        if ring and self._visiting and (head := next(iter(ring))) != customer:
+            # Its visit began after this one; it will be granted again.
+            ring[head] -= self._grant(head)
+        ring[customer] = ring.get(customer, 0) + cost
+        ring.move_to_end(customer, last=False)
+        self._visiting = True
+
     def export_state(self) -> tuple[list[tuple[str, int]], bool]:
         """Return customers with their deficits, the next one first, and whether a visit of it was begun."""
         return list(self._ring.items()), self._visiting

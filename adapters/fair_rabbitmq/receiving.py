@@ -29,6 +29,9 @@ from fair_rabbitmq.settling import Settler
 log = logging.getLogger(__name__)
 
 # One that waits asks the others for what they keep only if nothing comes by itself.
+# With its message, and which attempt it is.
+Chosen = tuple[Arrival, Message, int]
+
 ASK_AFTER_SECONDS = 0.05
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 
@@ -209,13 +212,17 @@ class Receiver:
         if any(_is_known_elsewhere(one) for one in arrivals):
             # The journal has to know all that happened to them before they came again.
             await self._journal.barrier()
-        chosen, left_over, burials = self._sort(arrivals)
+        gone = [one for one in arrivals if not one.session.holds(one)]
+        chosen, left_over, burials = self._sort([one for one in arrivals if one.session.holds(one)])
         if left_over:
             await self._settler.ack_arrivals(left_over)
         if burials:
             await self._bury(burials)
-        if not chosen:
-            return []
+        deliveries = await self._lease(chosen) if chosen else []
+        self._scheduler.refund(gone)
+        return deliveries
+
+    async def _lease(self, chosen: Sequence[Chosen]) -> list[Delivery]:
         seconds = self._settings.lease_seconds
         until = time.time() + seconds
         until_ms = int(until * 1000)
@@ -223,7 +230,7 @@ class Receiver:
             [Leased(one.id, one.customer, until_ms) for one, _, _ in chosen],
             {one.id: attempt for one, _, attempt in chosen},
         )
-        return self._lease(chosen, time.monotonic() + seconds, datetime.fromtimestamp(until_ms / 1000, UTC))
+        return self._deliver(chosen, time.monotonic() + seconds, datetime.fromtimestamp(until_ms / 1000, UTC))
 
     async def _bury(self, burials: Sequence[tuple[Arrival, Burial]]) -> None:
         try:
@@ -240,14 +247,12 @@ class Receiver:
         else:
             await self._settler.ack_arrivals([arrival for arrival, _ in burials])
 
-    def _lease(
-        self, chosen: Sequence[tuple[Arrival, Message, int]], ends: float, lease_until: datetime
-    ) -> list[Delivery]:
+    def _deliver(self, chosen: Sequence[Chosen], ends: float, lease_until: datetime) -> list[Delivery]:
         deliveries: list[Delivery] = []
-        lost: list[str] = []
+        lost: list[Arrival] = []
         for arrival, message, attempt in chosen:
             if not arrival.session.holds(arrival):
-                lost.append(arrival.id)
+                lost.append(arrival)
                 continue
             receipt = self._receipts.make(arrival.id, arrival.customer)
             self._leases.add(Lease(receipt, arrival, attempt, ends))
@@ -255,23 +260,22 @@ class Receiver:
                 Delivery(message, arrival.id, attempt, published_at(arrival.id), lease_until, receipt)
             )
         if lost:
-            self._journal.leasing.release_soon(lost)
+            self._scheduler.refund(lost)
+            self._journal.leasing.release_soon([one.id for one in lost])
         if deliveries:
             self._settler.watch_ends()
         return deliveries
 
     def _sort(
         self, arrivals: Sequence[Arrival]
-    ) -> tuple[list[tuple[Arrival, Message, int]], list[Arrival], list[tuple[Arrival, Burial]]]:
-        chosen: list[tuple[Arrival, Message, int]] = []
+    ) -> tuple[list[Chosen], list[Arrival], list[tuple[Arrival, Burial]]]:
+        chosen: list[Chosen] = []
         left_over: list[Arrival] = []
         burials: list[tuple[Arrival, Burial]] = []
         now_ms = int(time.time() * 1000)
         ids: set[str] = set()
         for arrival in arrivals:
             stored = arrival.stored
-            if not arrival.session.holds(arrival):
-                continue
             known = arrival.redelivered or bool(stored.came) or arrival.attempts is not None
             if arrival.id in ids or (known and self._is_left_over(arrival)):
                 left_over.append(arrival)

@@ -79,7 +79,7 @@ class Scheduler:
             try:
                 await self._choose(wanted, taken)
             except BaseException:
-                self._consumers.put_back(taken)
+                self.put_back(taken)
                 raise
             return taken
 
@@ -225,9 +225,16 @@ class Scheduler:
         gone = {id(source) for source in missing if source not in made}
         return [source for source in sources if id(source) not in gone]
 
-    def put_back(self, arrivals: Iterable[Arrival]) -> None:
-        """Put in again what was taken and not handed over."""
+    def put_back(self, arrivals: Sequence[Arrival]) -> None:
+        """Put in again what was taken and not handed over, as if it had not been taken."""
+        self.refund(arrivals)
         self._consumers.put_back(arrivals)
+
+    def refund(self, arrivals: Sequence[Arrival]) -> None:
+        """Give their customers back what these cost, which are lost before they were handed over."""
+        for arrival in reversed(arrivals):
+            if arrival.decodable:
+                self._ring.refund(arrival.customer, arrival.stored.cost)
 
     async def probe(self) -> None:
         """Return when what the broker sent by now is here; notices a connection that is dead."""

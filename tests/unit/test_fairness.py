@@ -102,6 +102,33 @@ def test_forfeiting_keeps_the_place_but_not_the_credit() -> None:
     assert serve(ring, 7) == "aaaaabb"
 
 
+@given(
+    weights=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    quantum=st.integers(1, 4),
+    before=st.integers(0, 20),
+    failed=st.integers(1, 12),
+)
+def test_hand_overs_that_failed_leave_the_order_as_it_was(
+    weights: list[int], quantum: int, before: int, failed: int
+) -> None:
+    names = "abcd"[: len(weights)]
+    costs = {"a": 1, "b": 2, "c": 1, "d": 3}
+    rings = [ring_of(6 * quantum, *names, weights=dict(zip(names, weights, strict=True))) for _ in range(2)]
+    for ring in rings:
+        serve(ring, before, costs.__getitem__)
+    for customer in reversed(serve(rings[0], failed, costs.__getitem__)):
+        rings[0].refund(customer, costs[customer])
+    assert serve(rings[0], 60, costs.__getitem__) == serve(rings[1], 60, costs.__getitem__)
+
+
+def test_a_customer_that_left_with_its_last_message_is_back_in_front() -> None:
+    ring = ring_of(2, *"ab")
+    assert serve(ring, 1) == "a"
+    ring.leave("a")
+    ring.refund("a", 1)
+    assert serve(ring, 5) == "abbaa"
+
+
 def test_a_customer_that_may_not_be_served_leaves() -> None:
     ring = ring_of(1, *"abc")
     assert ring.next_customer(lambda customer: None if customer == "a" else 1) == "b"
