@@ -25,6 +25,7 @@ from bench.recorded import FOLDER
 
 WORKING = Path(__file__).with_name("results") / "full"
 _ON_ALL = [scenario.name for scenario in scenarios.ALL if len(scenario.brokers) > 1]
+_ON_REDIS = [scenario.name for scenario in scenarios.ALL if len(scenario.brokers) == 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Step:
 
 
 STEPS = (
-    Step("redis7.json", ("bench",), resumes=True),
+    Step("redis7.json", ("bench", *(word for name in _ON_REDIS for word in ("--only", name))), resumes=True),
     Step(
         "brokers.json",
         (
@@ -49,6 +50,7 @@ STEPS = (
         resumes=True,
     ),
     Step("peers.json", ("bench.peers",)),
+    Step("kafka-100-customers.json", ("bench.peers", "--server", "kafka", "--customers", "100")),
     Step("http.json", ("bench.http.service",)),
     Step("frameworks.json", ("bench.http.frameworks",)),
     Step("scale.json", ("bench.scale",)),

@@ -25,9 +25,10 @@ included. A message that was lost or came twice fails the run. Rates count from 
 ack, the making of messages included.
 """
 ABOUT = {
-    "redis7.json": "`python -m bench`: every scenario on Redis",
+    "redis7.json": "`python -m bench.full --only redis7`: scenarios of Redis alone",
     "brokers.json": "`python -m bench.full --only brokers`: scenarios that run on all three",
     "peers.json": "`make bench-peers`: other queue libraries and bare clients in the same run",
+    "kafka-100-customers.json": "`python -m bench.peers --server kafka --customers 100`",
     "http.json": "`python -m bench.http.service`: one process of `fairdispatch serve` with a Redis beside it",
     "frameworks.json": "`python -m bench.http.frameworks`: POSTs of one small message, no broker behind",
     "scale.json": "`make bench-scale`: what a queue or a partition for each customer costs",
@@ -38,6 +39,7 @@ ABOUT = {
     "kafka-idle-consumer.json": "`python -m bench.kafka_idle_consumer`: seconds until both consumers work",
 }
 APART = {"machine", "raw", "versions", "servers", "settings", "absent"}
+_MOST_COLUMNS = 8
 Cell = float | str | bool | None
 
 
@@ -63,7 +65,7 @@ def lines_of(recorded: Mapping[str, Any], name: str) -> Iterator[str]:
         )
     if settings := recorded.get("settings"):
         yield ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items()) + "."
-    if name == "peers.json":
+    if "customers" in recorded and "summary" in recorded and "servers" in recorded:
         yield from _peers(recorded)
         return
     for result in recorded.get("results", ()):
@@ -148,10 +150,14 @@ def _plain(data: Mapping[str, Any], title: str = "") -> Iterator[str]:
     if rows and all(_is_cell(cell) for row in rows.values() for cell in row.values()):
         columns = list(dict.fromkeys(name for row in rows.values() for name in row))
         yield ""
-        yield from _table(
-            ("", *(name.replace("_", " ") for name in columns)),
-            ([key, *(_text(row.get(name)) for name in columns)] for key, row in rows.items()),
-        )
+        if len(columns) > _MOST_COLUMNS:
+            cells = ([name, *(_text(row.get(name)) for row in rows.values())] for name in columns)
+            yield from _table(("", *rows), cells)
+        else:
+            yield from _table(
+                ("", *(name.replace("_", " ") for name in columns)),
+                ([key, *(_text(row.get(name)) for name in columns)] for key, row in rows.items()),
+            )
         return
     for key, row in rows.items():
         yield from _plain(row, key if key not in {"summary", "ways"} else "")

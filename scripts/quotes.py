@@ -12,7 +12,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _find(data: Any, path: list[str]) -> float:
     return float(data)
 
 
-_OF_LISTS = {"lowest": min, "highest": max, "n": len}
+_OF_LISTS: dict[str, Callable[[list[float]], float]] = {"lowest": min, "highest": max, "n": len}
 
 
 def _member(data: Any, name: str) -> Any:

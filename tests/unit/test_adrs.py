@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.quotes import quotes_in
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "adr"
 RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
@@ -89,6 +91,18 @@ def test_measured_evidence_has_a_command(record: Path) -> None:
         _, _, command, _, _, kind = row
         assert kind in KINDS
         assert kind != "measured" or "`" in command or "the same" in command, row
+
+
+@each_record
+def test_a_benchmark_s_figure_is_quoted_from_a_file_of_results(record: Path) -> None:
+    """Where it is, `test_quotes.py` compares it with that file."""
+    measured, file = "", ""
+    for _, value, command, raw, _, kind in rows(section(record.read_text("utf-8"), "Evidence")):
+        measured = command if command != "the same" else measured
+        file = raw if raw != "the same" else file
+        if kind == "measured" and "python -m bench" in measured and re.search(r"\d", value):
+            assert "docs/benchmarks/" in file, f"{value}: no file of results"
+            assert list(quotes_in(value)) or "fails otherwise" in command, f"{value} isn't quoted"
 
 
 @each_record
