@@ -72,8 +72,8 @@ class Run:
 
     def write(self) -> None:
         """Write everything, with what was recorded before and isn't asked for now."""
-        taken = {(one.scenario.name, str(asdict(one.server))) for one in self.results}
-        others = [one for one in self.recorded if (one["scenario"], str(one["server_settings"])) not in taken]
+        taken = [(one.scenario.name, asdict(one.server)) for one in self.results]
+        others = [one for one in self.recorded if (one["scenario"], one["server_settings"]) not in taken]
         report.write(self.path, report.as_json(self.results, self.facts, others))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench import report, run
+from bench.__main__ import ServerKind
 from bench.model import Bench, Case, Figure, Metrics, Scenario
 from bench.servers import ServerSettings
 
@@ -17,7 +18,7 @@ FACTS: dict[str, Any] = {
     "machine": {"commit": "c0ffee", "cpu": "any"},
     "settings": {"scale": 1.0},
 }
-KINDS = [ServerSettings(kind="redis7"), ServerSettings(kind="kafka")]
+KINDS = [ServerSettings(kind=ServerKind.REDIS7), ServerSettings(kind=ServerKind.KAFKA)]
 
 
 async def _never(bench: Bench) -> Metrics:
