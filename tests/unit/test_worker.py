@@ -234,3 +234,30 @@ async def test_its_arguments_are_checked(options: dict[str, Any]) -> None:
 
     with pytest.raises(InvalidArgument):
         Worker(mortal()[0], handle, **options)
+
+
+async def test_after_a_receive_that_left_nothing_it_waits_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes meanwhile is fetched in one call; here the moment never ends."""
+    monkeypatch.setattr("broker_core.worker._GATHER_SECONDS", 3600.0)
+    dispatcher, _ = mortal()
+
+    async def handle(_: Delivery) -> None: ...
+
+    async with dispatcher, working(dispatcher, handle):
+        await publish(dispatcher, 5)
+        await until(lambda: dispatcher.counts["ack"] == 5)
+        await publish(dispatcher, 3)
+        await asyncio.sleep(0.05)
+        assert (await dispatcher.backlog()).ready == 3
+
+
+async def test_after_a_full_receive_it_asks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker_core.worker._GATHER_SECONDS", 3600.0)
+    dispatcher, _ = mortal()
+
+    async def handle(_: Delivery) -> None: ...
+
+    async with dispatcher:
+        await publish(dispatcher, 50)
+        async with working(dispatcher, handle, concurrency=1):
+            await until(lambda: dispatcher.counts["ack"] == 50)
