@@ -262,16 +262,18 @@ class Consumers:
             except TimeoutError:
                 return
 
-    async def refill(self, source: Source, wanted: int) -> None:
-        """Return when the source's buffer holds something again, or its queue is known to be empty."""
-        if source.buffered or not source.full:
-            return
-        if source.tag is None or source.outstanding >= source.prefetch:
-            await self.begin([(source, wanted)])
-        else:
-            await self._until_settled([source])
-            if not source.buffered and source.full:
-                await self.begin([(source, wanted)])
+    async def refill(self, sources: Sequence[tuple[Source, int]]) -> None:
+        """Return when each source's buffer holds something again, or its queue is known to be empty.
+
+        For many at once: a few round trips for all of them.
+        """
+        lacking = [(source, wanted) for source, wanted in sources if source.full and not source.buffered]
+        asleep = [source for source, _ in lacking if _has_room(source)]
+        if asleep:
+            await self._until_settled(asleep)
+        await self.begin(
+            [(source, wanted) for source, wanted in lacking if source.full and not source.buffered]
+        )
 
     async def ready_counts(self, queues: Sequence[str]) -> list[int]:
         """Count what is ready in queues; 0 for one that doesn't exist."""
@@ -387,6 +389,11 @@ class Consumers:
 
 def _count(answer: Frame) -> int:
     return int(getattr(answer, "message_count", 0) or 0)
+
+
+def _has_room(source: Source) -> bool:
+    """Tell whether the broker sends more by itself, if there is more."""
+    return source.tag is not None and source.outstanding < source.prefetch
 
 
 def share(n: int, customers: int) -> int:

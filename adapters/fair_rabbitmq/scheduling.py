@@ -30,6 +30,10 @@ _REMOVING_SECONDS = 1.0
 _LEAVE_SECONDS = 3.0
 
 
+class _MayHaveMore(Exception):
+    """It is the turn of a customer that has nothing here, and perhaps something in its queue."""
+
+
 class Scheduler:
     """Takes messages out of the queues of all known customers, one `gather` at a time.
 
@@ -43,6 +47,7 @@ class Scheduler:
         self._quantum = quantum
         self._ring = DeficitRoundRobin(quantum, self._weight)
         self._newcomers: set[str] = set()
+        self._unsure: dict[str, Source] = {}  # in the ring without a message here; their queues may have more
         self._stale = True
         self._leaving: dict[str, float] = {}
         self._try_again_at = math.inf
@@ -87,25 +92,51 @@ class Scheduler:
         consumers = self._consumers
         while len(taken) < wanted:
             self._join_newcomers()
-            customer = self._ring.next_customer(self._head_cost)
+            try:
+                customer = self._ring.next_customer(self._head_cost)
+            except _MayHaveMore:
+                await self._look_into_queues(wanted - len(taken))
+                continue
             if customer is None:
                 return
             arrival = consumers.take(customer)
             taken.append(arrival)
             if arrival.decodable:
                 self._ring.charge(arrival.stored.cost)
-            if not consumers.buffers[customer]:
-                if arrival.source.full and not self._is_paused(customer):
-                    left = share(wanted - len(taken), len(self._ring))
-                    await consumers.refill(arrival.source, max(left, self._ahead(customer)))
-                if not consumers.buffers.get(customer):
-                    self._ring.leave(customer)
-                    consumers.buffers.pop(customer, None)
+            if consumers.buffers[customer]:
+                continue
+            if not arrival.source.full or self._is_paused(customer):
+                self._leave_ring(customer)
+                continue
+            self._unsure[customer] = arrival.source
+
+    async def _look_into_queues(self, wanted: int) -> None:
+        """Find out which of the customers whose last message was taken have more; the others leave.
+
+        Of all at once, when the turn of one of them comes: one at a time a round trip each would be spent.
+        """
+        left, known = share(wanted, len(self._ring)), self._consumers.sources
+        sources = {id(one): one for one in self._unsure.values() if known.get(one.owner) is one}
+        await self._consumers.refill(
+            [(source, max(left, self._ahead(source.owner))) for source in sources.values()]
+        )
+        unsure, self._unsure = self._unsure, {}
+        for customer in unsure:
+            if not self._consumers.buffers.get(customer):
+                self._leave_ring(customer)
+
+    def _leave_ring(self, customer: str) -> None:
+        self._ring.leave(customer)
+        self._consumers.buffers.pop(customer, None)
 
     def _head_cost(self, customer: str) -> int | None:
         buffer = self._consumers.buffers.get(customer)
         head = buffer.head() if buffer is not None else None
-        if head is None or self._is_paused(customer):
+        if self._is_paused(customer):
+            return None
+        if head is None:
+            if customer in self._unsure:
+                raise _MayHaveMore
             return None
         return head.stored.cost
 
@@ -130,8 +161,9 @@ class Scheduler:
     def _ahead(self, customer: str) -> int:
         source = self._consumers.sources.get(self._topology.owner_of(customer))
         cost = max(1.0, source.cost) if source is not None else 1.0
-        quanta = 1 if self.is_one_of_many() else 2
-        return math.ceil(quanta * self._quantum * self._weight(customer) / cost)
+        # No more than one visit takes: then what is handed over together came together, in the order of its
+        # delivery tags, and is acked by one frame, which costs each queue one entry in its log.
+        return math.ceil(self._quantum * self._weight(customer) / cost)
 
     async def _consume_all(self, wanted: int) -> None:
         consumers = self._consumers
@@ -144,10 +176,13 @@ class Scheduler:
                 self._stale = True
                 raise
         need = share(wanted, len(self._ring) + len(self._newcomers))
+        # These may have been acked by the time that it is their turn, and more may have come by itself.
+        unsure = {id(source) for source in self._unsure.values()}
         empty = [
             source
             for source in consumers.sources.values()
             if source.full
+            and id(source) not in unsure
             and source.tag is not None
             and source.outstanding >= source.prefetch
             and source.buffered < need
