@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from broker_core.adapter import Settlement, Verb
-from broker_core.errors import DispatcherError
+from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.buffers import Arrival
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
@@ -173,6 +174,10 @@ class Settler:
                 self._leases.finished.add(lease.receipt)
                 self._ended.add(lease.id)
             self._journal.leasing.end(ids)
+            if any(lease.attempt > 1 or lease.arrival.stored.came for lease in leases):
+                # Whoever had one of them before may ask the journal about it as soon as this returns.
+                with contextlib.suppress(BrokerUnavailable):
+                    await self._journal.barrier()
         elif settlement.verb is Verb.RELEASE:
             await self._journal.leasing.give_back(ids, counted=False)
             for lease in leases:
