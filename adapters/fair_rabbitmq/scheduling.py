@@ -135,10 +135,18 @@ class Scheduler:
         if self._is_paused(customer):
             return None
         if head is None:
-            if customer in self._unsure:
+            if customer in self._unsure or self._is_late(customer):
                 raise _MayHaveMore
             return None
         return head.stored.cost
+
+    def _is_late(self, customer: str) -> bool:
+        """Tell whether a slow broker hasn't said yet if the customer has something; then look once more."""
+        source = self._consumers.sources.get(customer)
+        if source is None or source.tag is None or not source.full:
+            return False
+        self._unsure[customer] = source
+        return True
 
     def _join_newcomers(self) -> None:
         if not self._newcomers:

@@ -206,6 +206,12 @@ class Consumer:
                 await channel.basic_consume(
                     self._queue, self._take, arguments=self._arguments, timeout=self._timeout_seconds
                 )
+        except BrokerUnavailable as error:
+            await close_channel(opened)
+            if isinstance(error.__cause__, ChannelPreconditionFailed):
+                # Of what was declared a moment ago, the replica on this node may not be up yet.
+                raise BrokerUnavailable("RabbitMQ isn't ready to read from the queue") from error.__cause__
+            raise
         except BaseException:
             await close_channel(opened)
             raise
