@@ -29,6 +29,7 @@ ABOUT = {
     "brokers.json": "`python -m bench.full --only brokers`: scenarios that run on all three",
     "peers.json": "`make bench-peers`: other queue libraries and bare clients in the same run",
     "kafka-100-customers.json": "`python -m bench.peers --server kafka --customers 100`",
+    "rabbitmq-1000-customers.json": "`python -m bench.peers --server rabbitmq --repeat 3`",
     "http.json": "`python -m bench.http.service`: one process of `fairdispatch serve` with a Redis beside it",
     "frameworks.json": "`python -m bench.http.frameworks`: POSTs of one small message, no broker behind",
     "scale.json": "`make bench-scale`: what a queue or a partition for each customer costs",
