@@ -64,7 +64,7 @@ def counts(columns: Sequence[Column]) -> str:
 def name_of(column: Column) -> str:
     """Return what readers call the server: Redis 7.0.15, 1 shard."""
     name = column.server or column.broker
-    return name[:1].upper() + name[1:]
+    return (name[:1].upper() + name[1:]).replace("Rabbitmq", "RabbitMQ")
 
 
 def main() -> None:
