@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.peers.catalogue import PEERS, PRODUCT
 from bench.recorded import newest_folder
@@ -144,7 +144,9 @@ def draw_all(folder: Path, into: Path = PICTURES) -> None:
                 axis.spines[side].set_visible(False)
             for scale in (axis.xaxis, axis.yaxis):
                 if scale.get_scale() == "log":
+                    scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
                     scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+                    scale.set_minor_formatter(NullFormatter())
             figure.tight_layout()
             for kind in ("png", "svg"):
                 # Without a date the same figures give the same file.
