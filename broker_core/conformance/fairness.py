@@ -47,6 +47,8 @@ class TestFairness:
             deliveries = await collect(dispatcher, 12, deadline, max_messages=max_messages)
             assert [one.customer for one in deliveries] == [name for name in names * 2 for _ in range(3)]
             await dispatcher.ack(deliveries)
+            # Where each dispatcher schedules for itself, one that was just used would be a second schedule.
+            await dispatcher.close()
 
     async def test_f2_a_flood_does_not_delay_another(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size
