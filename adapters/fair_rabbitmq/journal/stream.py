@@ -77,7 +77,7 @@ class Journal:
         self._knows_snapshot = False
         self._snapshots = SnapshotWriter(lambda event: self._append([event]), snapshot_bytes, max_bytes)
         self._loader = Loader(channels, stream, dispatcher, timeout_seconds, new_replica, self._mark)
-        self._closed = False
+        self._leaving = self._closed = False
 
     @property
     def replica(self) -> Replica:
@@ -115,6 +115,7 @@ class Journal:
 
     async def close(self) -> None:
         """Append Gone if the broker answers at once, end all tasks. Idempotent; a second at most."""
+        self._leaving = True
         if not self._closed and self._assembly is not None and not self._alarm.is_on:
             with contextlib.suppress(DispatcherError, TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -238,8 +239,8 @@ class Journal:
         for record in records:
             self._presence.hear(record.dispatcher)
             for event in record.events:
-                if event == Gone(self.dispatcher) and not self._closed:
-                    self.append_soon(Alive())
+                if event == Gone(self.dispatcher):
+                    self._say_alive()
                 for listener, _ in self._listeners:
                     listener(record.dispatcher, event)
         async with self._seen:
@@ -296,7 +297,7 @@ class Journal:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
             if number == self._appender.number and self._appender.is_idle:
-                self.append_soon(Alive())
+                self._say_alive()
             number = self._appender.number
             if self._alarm.is_on:
                 # Nobody is heard of while nobody can write.
@@ -304,6 +305,11 @@ class Journal:
                 continue
             for silent in self._presence.silent(self.replica.writers.live()):
                 self.append_soon(Gone(silent))
+
+    def _say_alive(self) -> None:
+        # Not after this dispatcher itself has said that it is gone, which it may read before the confirm.
+        if not self._leaving:
+            self.append_soon(Alive())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -197,6 +197,29 @@ async def test_one_that_lives_is_never_thought_to_be_gone(open_journal: OpenJour
     await y.close()
     await x.barrier()
     assert e.Gone("y") in heard
+    assert x.replica.writers.live() == ["x"]
+
+
+async def test_who_leaves_does_not_contradict_itself(
+    open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it reads that it is gone before it knows that this was stored."""
+    x, y = await open_journal("x"), await open_journal("y")
+    put = y._appender.put
+
+    def slow(events: Sequence[e.Event]) -> asyncio.Future[int]:
+        return asyncio.ensure_future(read_first(put(events)))
+
+    async def read_first(stored: asyncio.Future[int]) -> int:
+        number = await stored
+        async with asyncio.timeout(10):
+            while y.replica.writers.last_number("y") < number:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return number
+
+    monkeypatch.setattr(y._appender, "put", slow)
+    await y.close()
+    await x.barrier()
     assert x.replica.writers.live() == ["x"]
 
 
