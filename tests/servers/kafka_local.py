@@ -36,12 +36,21 @@ class LocalKafka(ChildServer):
             control=f"{self.host}:{controller_port}",
             folder=f"{self.folder}/data",
         )
+        properties.update(self.more_properties(properties))
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         if not (self.folder / "data").exists():
             self._format()
 
+    def more_properties(self, properties: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what a subclass adds or replaces."""
+        return {}
+
+    def format_options(self) -> Sequence[str]:
+        """Return what a subclass wants of the first start beside."""
+        return []
+
     def _format(self) -> None:
-        arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties)]
+        arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties), *self.format_options()]
         subprocess.run(
             [*self._java(), "kafka.tools.StorageTool", *arguments],
             env=dict(self.environment()),
