@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError
 
+from broker_core.construct import message_of
 from broker_core.envelope_pb2 import Envelope
 from broker_core.model import Message
 
@@ -30,12 +31,12 @@ def decode(data: bytes, customer: str, cost: int) -> Message:
     """
     payload = _payload_alone(data)
     if payload is not None:
-        return Message(customer, payload, {}, None, cost)
+        return message_of(customer, payload, {}, None, cost)
     try:
         envelope = Envelope.FromString(data)
     except DecodeError as error:
         raise UndecodableEnvelope(str(error)) from error
-    return Message(
+    return message_of(
         customer,
         envelope.payload,
         dict(envelope.headers),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from broker_core import envelope
+from broker_core.construct import delivery_of
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery
 from fair_kafka.fetching import Fetcher, Payloads
@@ -126,7 +127,7 @@ class Receiver:
             published_at = times.get(published_ms)
             if published_at is None:
                 published_at = times[published_ms] = datetime.fromtimestamp(published_ms / 1000, UTC)
-            deliveries.append(Delivery(message, message_id, attempt, published_at, lease_until, receipt))
+            deliveries.append(delivery_of(message, message_id, attempt, published_at, lease_until, receipt))
         mean = size_bytes / size
         self._mean_bytes = 0.8 * self._mean_bytes + 0.2 * mean if self._mean_bytes else mean
         if undecodable:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from broker_core import envelope
+from broker_core.construct import delivery_of
 from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery, Message
 from fair_rabbitmq.buffers import Arrival
@@ -257,7 +258,7 @@ class Receiver:
             receipt = self._receipts.make(arrival.id, arrival.customer)
             self._leases.add(Lease(receipt, arrival, attempt, ends))
             deliveries.append(
-                Delivery(message, arrival.id, attempt, published_at(arrival.id), lease_until, receipt)
+                delivery_of(message, arrival.id, attempt, published_at(arrival.id), lease_until, receipt)
             )
         if lost:
             self._scheduler.refund(lost)

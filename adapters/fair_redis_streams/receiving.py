@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from broker_core import envelope
+from broker_core.construct import delivery_of
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from broker_core.model import Delivery
 from fair_redis_streams.connection import NotSent
@@ -171,7 +172,9 @@ def _deliveries(
             undecodable.append(answer[at])
             continue
         deliveries.append(
-            Delivery(message, entry_id + end, int(attempt), published_at(entry_id), lease_until, start + ref)
+            delivery_of(
+                message, entry_id + end, int(attempt), published_at(entry_id), lease_until, start + ref
+            )
         )
     return deliveries, undecodable
 
