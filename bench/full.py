@@ -1,7 +1,8 @@
 """Measures everything, then writes results, page and pictures: `make bench-full`.
 
 Each step writes its file to `bench/results/full/`. Broken off, it goes on where it was; with `--anew` it
-begins from the start. At the end the files go to a folder of docs/benchmarks named by the day.
+begins from the start. With `--only` the other steps are left out. At the end the files go to a folder of
+docs/benchmarks named by the day.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ STEPS = (
     Step("estimate.json", ("bench.estimate",)),
     Step("envelope.json", ("bench.envelope",)),
     Step("schedulers.json", ("bench.schedulers",)),
+    Step("quantum.json", ("bench.quantum",)),
+    Step("redis-memory.json", ("bench.redis_memory",)),
+    Step("redis-writes.json", ("bench.redis_writes",)),
     Step("kafka-idle-consumer.json", ("bench.kafka_idle_consumer",)),
 )
 
@@ -93,11 +97,13 @@ def main(
 def record(folder: Path) -> None:
     """Put what was measured into the folder; write page and pictures anew."""
     folder.mkdir(exist_ok=True)
-    for file in WORKING.glob("*.json"):
-        shutil.copy(file, folder)
-    pictures.draw_all(folder)
+    for done in WORKING.glob("*.json.done"):
+        shutil.copy(done.with_suffix(""), folder)
+    pictures.draw_all()
     with (FOLDER / "README.md").open("w") as page, redirect_stdout(page):
-        summary.main(str(folder))
+        summary.main()
+    # The next time measures anew.
+    shutil.rmtree(WORKING)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws recorded results: `python -m bench.pictures [FOLDER]` writes docs/pictures/*.png and *.svg.
+"""Draws the newest recorded results: `python -m bench.pictures` writes docs/pictures/*.png and *.svg.
 
 The background is transparent; every colour has a contrast of more than 3 : 1 to white and to black pages.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.peers.catalogue import PEERS, PRODUCT
-from bench.recorded import newest_folder
+from bench.recorded import newest
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 TEXT, OWN, OTHER = "#6f7883", "#3a83f0", "#8a94a0"
@@ -30,9 +29,9 @@ PRODUCT_ON_REDIS = (PRODUCT, "fair_dispatcher_worker")
 Recorded = Mapping[str, Any]
 
 
-def _read(folder: Path, name: str) -> Recorded | None:
-    file = folder / name
-    recorded: Recorded | None = json.loads(file.read_text("utf-8")) if file.exists() else None
+def _read(name: str) -> Recorded | None:
+    file = newest(name)
+    recorded: Recorded | None = json.loads(file.read_text("utf-8")) if file is not None else None
     return recorded
 
 
@@ -45,9 +44,9 @@ def _figures(recorded: Recorded, scenario: str) -> dict[str, dict[str, float]]:
     }
 
 
-def peers(axis: Axes, folder: Path) -> bool:
+def peers(axis: Axes) -> bool:
     """Draw how many messages a second each published library consumes, and this product."""
-    recorded = _read(folder, "peers.json")
+    recorded = _read("peers.json")
     if recorded is None:
         return False
     shown = [
@@ -71,9 +70,9 @@ def peers(axis: Axes, folder: Path) -> bool:
     return True
 
 
-def offered_load(axis: Axes, folder: Path) -> bool:
+def offered_load(axis: Axes) -> bool:
     """Draw the p99 of waiting against the messages that are offered a second, in publishes of ten."""
-    redis, all_three = _read(folder, "redis7.json"), _read(folder, "brokers.json")
+    redis, all_three = _read("redis7.json"), _read("brokers.json")
     if redis is None or all_three is None:
         return False
     found = _figures(all_three, "offered_load_modest")
@@ -95,9 +94,9 @@ def offered_load(axis: Axes, folder: Path) -> bool:
     return True
 
 
-def customers(axis: Axes, folder: Path) -> bool:
+def customers(axis: Axes) -> bool:
     """Draw messages a second, from publish to ack, against the number of customers."""
-    redis, all_three = _read(folder, "redis7.json"), _read(folder, "brokers.json")
+    redis, all_three = _read("redis7.json"), _read("brokers.json")
     if redis is None or all_three is None:
         return False
     for kind, labels in (
@@ -116,14 +115,14 @@ def customers(axis: Axes, folder: Path) -> bool:
     return True
 
 
-PICTURED: dict[str, tuple[Callable[[Axes, Path], bool], tuple[float, float]]] = {
+PICTURED: dict[str, tuple[Callable[[Axes], bool], tuple[float, float]]] = {
     "peers": (peers, (9, 2.9)),
     "offered-load": (offered_load, (9, 3.6)),
     "customers": (customers, (9, 3.6)),
 }
 
 
-def draw_all(folder: Path, into: Path = PICTURES) -> None:
+def draw_all(into: Path = PICTURES) -> None:
     """Draw each picture whose figures are there."""
     for name, (draw, size) in PICTURED.items():
         style: dict[Any, Any] = {  # of the library's own keys
@@ -138,7 +137,7 @@ def draw_all(folder: Path, into: Path = PICTURES) -> None:
         with mpl.rc_context(style):
             figure = Figure(figsize=size)
             axis = figure.subplots()
-            if not draw(axis, folder):
+            if not draw(axis):
                 continue
             for side in ("top", "right"):
                 axis.spines[side].set_visible(False)
@@ -154,10 +153,5 @@ def draw_all(folder: Path, into: Path = PICTURES) -> None:
                 figure.savefig(into / f"{name}.{kind}", transparent=True, dpi=200, metadata=metadata)
 
 
-def main(folder: str | None = None) -> None:
-    """Draw the folder's results, or the newest."""
-    draw_all(Path(folder) if folder else newest_folder())
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    draw_all()

@@ -1,20 +1,23 @@
 """Measures what the quantum costs and what it buys, on Redis: `python -m bench.quantum`.
 
-Prints a table in Markdown: hand-overs a second while 1,000 customers have something waiting, the time of the
+For each quantum: hand-overs a second while 1,000 customers have something waiting, the time of the
 server that one takes, and how many hand-overs a customer waits for that becomes ready then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import redis.asyncio
 import typer
 
-from bench import servers, traffic
+from bench import machine, report, servers, traffic
 from broker_core import Delivery, FairDispatcher, Message, open_dispatcher
 
 QUANTA = (1, 2, 5, 10, 50)
@@ -56,14 +59,33 @@ async def _drain(dispatcher: FairDispatcher, total: int, batch: int) -> int:
 def main(
     server: Annotated[str, typer.Option(help="redis7 or valkey9.")] = "redis7",
     batch: Annotated[int, typer.Option(help="max_messages of a receive.")] = 100,
+    repeat: Annotated[int, typer.Option(min=1, help="Rounds over all quanta.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
 ) -> None:
-    """Measure and print."""
-    print("| quantum | hand-overs/s | µs of the server each | newcomer waits for |\n|---:|---:|---:|---:|")
+    """Measure all in turn, print, write JSON."""
+    raw: dict[str, object] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "batch": batch,
+    }
+    found: dict[int, tuple[list[float], ...]] = {one: ([], [], []) for one in QUANTA}
     settings = servers.ServerSettings(kind=server, append_only="no", node_bytes=512)
-    for quantum in QUANTA:
-        with servers.running(settings) as running:
-            rate, usec, wait = asyncio.run(measure(running.url, quantum, batch))
-        print(f"| {quantum} | {rate:,.0f} | {usec:.1f} | {wait:,} hand-overs |", flush=True)
+    for _ in range(repeat):
+        for quantum, lists in found.items():
+            with servers.running(settings) as running:
+                raw["server"] = running.version
+                for values, value in zip(
+                    lists, asyncio.run(measure(running.url, quantum, batch)), strict=True
+                ):
+                    values.append(value)
+    raw["by quantum"] = {
+        str(quantum): {"hand-overs a second": rates, "server µs each": usecs, "a newcomer waits for": waits}
+        for quantum, (rates, usecs, waits) in found.items()
+    }
+    text = json.dumps(raw, indent=1, ensure_ascii=False)
+    print(text)
+    if json_file is not None:
+        report.write(json_file, text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,6 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
-def newest_folder() -> Path:
-    """Return the folder of the latest day."""
-    return max(FOLDER.glob("2[0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"))
+def newest(name: str) -> Path | None:
+    """Return the file of that name of the latest day that has one; None if it was never recorded."""
+    return max(FOLDER.glob(f"2[0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{name}"), default=None)

@@ -1,25 +1,30 @@
 """Measures what messages take of a Redis server's memory, by their state: `python -m bench.redis_memory`.
 
-Prints tables in Markdown. Each figure is the growth of used_memory on a server of its own, from an empty
+Each figure is the growth of used_memory on a server of its own, from an empty
 namespace.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import redis.asyncio
 import typer
 
-from bench import memory, servers, traffic
+from bench import machine, memory, report, servers, traffic
 from broker_core import CustomerPolicy, FairDispatcher, Message, open_dispatcher
 
 NODE_BYTES = (4096, 1024, 512, 256)
 DEPTHS = ((100_000, 1), (100_000, 2), (20_000, 10), (1_000, 200), (1, 200_000))
 PAYLOADS = (0, 50, 100, 150, 300, 1000)
+SHAPES = ((1_000, 200, 4096), (1_000, 200, 512), (100_000, 1, 4096), (100_000, 1, 512))
 CUSTOMERS, EACH = 1_000, 50
+STATE_SERVERS = ("redis7", "valkey9")
 LEASE_SECONDS = 3600.0
 
 Fill = Callable[[FairDispatcher], Awaitable[int]]
@@ -164,38 +169,51 @@ STATES: tuple[Fill, ...] = (
 )
 
 
+def by_depth() -> dict[str, dict[str, float]]:
+    """Return bytes a waiting message by customers × messages and by the size of a stream's node."""
+    return {
+        f"{customers:,} × {each:,}": {
+            f"node {node}": measure("redis7", node, waiting(customers, each, len(traffic.PAYLOAD)))
+            for node in NODE_BYTES
+        }
+        for customers, each in DEPTHS
+    }
+
+
+def by_payload() -> dict[str, dict[str, float]]:
+    """Return bytes a waiting message by the size of its payload."""
+    return {
+        f"{size:,} B": {
+            f"{customers:,} × {each:,}, node {node}": measure("redis7", node, waiting(customers, each, size))
+            for customers, each, node in SHAPES
+        }
+        for size in PAYLOADS
+    }
+
+
+def by_state() -> dict[str, dict[str, float]]:
+    """Return bytes a message by its state."""
+    return {
+        str(state.__doc__).rstrip("."): {kind: measure(kind, 512, state) for kind in STATE_SERVERS}
+        for state in STATES
+    }
+
+
 def main(
-    server: Annotated[str, typer.Option(help="redis7 or valkey9.")] = "redis7",
-    only: Annotated[str, typer.Option(help="depth, payload or state; all if left out.")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
 ) -> None:
-    """Measure and print."""
-    if only in {"", "depth"}:
-        head("customers × messages", [f"node {node}" for node in NODE_BYTES])
-        for customers, each in DEPTHS:
-            fill = waiting(customers, each, len(traffic.PAYLOAD))
-            row(f"{customers:,} × {each:,}", [measure(server, node, fill) for node in NODE_BYTES])
-    if only in {"", "payload"}:
-        shapes = [(1_000, 200, 4096), (1_000, 200, 512), (100_000, 1, 4096), (100_000, 1, 512)]
-        head("payload", [f"{customers:,} × {each:,}, node {node}" for customers, each, node in shapes])
-        for size in PAYLOADS:
-            figures = [
-                measure(server, node, waiting(customers, each, size)) for customers, each, node in shapes
-            ]
-            row(f"{size:,} B", figures)
-    if only in {"", "state"}:
-        head("state", ["bytes each"])
-        for state in STATES:
-            row(str(state.__doc__), [measure(server, 512, state)])
-
-
-def head(first: str, others: Sequence[str]) -> None:
-    """Begin a table."""
-    print(f"\n| {first} | {' | '.join(others)} |\n|---{'|---:' * len(others)}|")
-
-
-def row(title: str, figures: Sequence[float]) -> None:
-    """Print a row of a table."""
-    print(f"| {title.rstrip('.')} | {' | '.join(f'{figure:,.0f}' for figure in figures)} |", flush=True)
+    """Measure, print, write JSON."""
+    raw: dict[str, object] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "bytes by depth": by_depth(),
+        "bytes by payload": by_payload(),
+        "bytes by state": by_state(),
+    }
+    text = json.dumps(raw, indent=1, ensure_ascii=False)
+    print(text)
+    if json_file is not None:
+        report.write(json_file, text)
 
 
 if __name__ == "__main__":

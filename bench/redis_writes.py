@@ -1,24 +1,28 @@
 """Measures what messages write to the append-only file, and so to replicas: `python -m bench.redis_writes`.
 
-Prints a table in Markdown: bytes for each message, by verb.
+Bytes for each message, by verb.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import redis.asyncio
 import typer
 
-from bench import servers, traffic
-from bench.redis_memory import head, publish, row
+from bench import machine, report, servers, traffic
+from bench.redis_memory import publish
 from broker_core import Delivery, FairDispatcher, open_dispatcher
 
 CUSTOMERS = 1_000
-CASES = (("in batches of 100", 100, False), ("… with a `Message.id`", 100, True), ("one at a time", 1, False))
+CASES = (("in batches of 100", 100, False), ("with a Message.id", 100, True), ("one at a time", 1, False))
+VERBS = ("publish", "receive", "ack", "in its life")
 
 
 async def measure(url: str, batch: int, ids: bool) -> list[float]:
@@ -53,13 +57,25 @@ async def _size(client: redis.asyncio.Redis) -> int:
     return info["aof_current_size"]
 
 
-def main(server: Annotated[str, typer.Option(help="redis7 or valkey9.")] = "redis7") -> None:
-    """Measure and print."""
-    head("", ["publish", "receive", "ack", "in its life"])
+def main(
+    server: Annotated[str, typer.Option(help="redis7 or valkey9.")] = "redis7",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
+    """Measure, print, write JSON."""
+    raw: dict[str, object] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+    }
     settings = servers.ServerSettings(kind=server, append_only="everysec", node_bytes=512)
+    cases: dict[str, dict[str, float]] = {}
     for title, batch, ids in CASES:
         with servers.running(settings) as running:
-            row(title, asyncio.run(measure(running.url, batch, ids)))
+            raw["server"] = running.version
+            cases[title] = dict(zip(VERBS, asyncio.run(measure(running.url, batch, ids)), strict=True))
+    text = json.dumps(raw | {"bytes a message": cases}, indent=1, ensure_ascii=False)
+    print(text)
+    if json_file is not None:
+        report.write(json_file, text)
 
 
 if __name__ == "__main__":

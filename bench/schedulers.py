@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from bench import report
 from broker_core.fairness import DeficitRoundRobin
 
 CUSTOMERS, GREEDY, COSTLY, CHEAP = 20, 9, 14, 4
@@ -145,7 +146,7 @@ def draw(shares: Mapping[str, Service], folder: Path) -> None:
 
 
 def main(
-    json_file: Annotated[Path, typer.Option("--json")] = Path("docs/benchmarks/2026-11-24/schedulers.json"),
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
     pictures: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("docs/pictures"),
 ) -> None:
     """Serve the same arrivals by each scheduler, write figures and pictures."""
@@ -162,7 +163,6 @@ def main(
         }
         print(name, json.dumps(summary[name]))
     bound = QUANTUM + 2 * LARGEST
-    json_file.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         "seed": SEED,
         "customers": CUSTOMERS,
@@ -170,7 +170,8 @@ def main(
         "largest cost": LARGEST,
         "bound": bound,
     }
-    json_file.write_text(json.dumps(facts | {"summary": summary}, indent=1) + "\n")
+    if json_file is not None:
+        report.write(json_file, json.dumps(facts | {"summary": summary}, indent=1))
     draw(shares, pictures)
 
 

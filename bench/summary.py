@@ -1,24 +1,22 @@
-"""Writes recorded results as Markdown: `python -m bench.summary [FOLDER] > docs/benchmarks/README.md`."""
+"""Writes recorded results as Markdown: `python -m bench.summary > docs/benchmarks/README.md`."""
 
 from __future__ import annotations
 
 import json
 import statistics
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bench import report
 from bench.peers.catalogue import PEERS
-from bench.recorded import newest_folder
+from bench.recorded import newest
 
 HEAD = """# What was measured
 
-Written by `python -m bench.summary`; measured by `make bench-full`, which makes all files of a folder anew
-and can be broken off and resumed. Decision records quote the folder of the day on which they were accepted;
-this page shows the newest. Machines differ: ratios count more than rates, and the figures of one file belong
-together.
+Written by `python -m bench.summary`; measured by `make bench-full`, which can be broken off and resumed, and
+with `ARGS="--only …"` measures some of the files. They go to a folder of the day, which stays as it is:
+decision records quote it. This page shows the newest of each file. Machines differ: ratios count more than
+rates, and the figures of one file belong together.
 
 Each case runs in a new process with an empty server of its own; the cases of a scenario alternate, brokers
 included. A message that was lost or came twice fails the run. Rates count from the first publish to the last
@@ -37,6 +35,9 @@ ABOUT = {
     "estimate.json": "`python -m bench.estimate`: memory of a day's messages, and hours that 128 GiB hold",
     "envelope.json": "`python -m bench.envelope`: ways to write a message",
     "schedulers.json": "`python -m bench.schedulers`: after Shreedhar and Varghese, SIGCOMM 1995; no broker",
+    "quantum.json": "`python -m bench.quantum`: what a small or a large quantum costs; 1,000 customers",
+    "redis-memory.json": "`python -m bench.redis_memory`: growth of used_memory for each message",
+    "redis-writes.json": "`python -m bench.redis_writes`: growth of the append-only file for each message",
     "kafka-idle-consumer.json": "`python -m bench.kafka_idle_consumer`: seconds until both consumers work",
 }
 APART = {"machine", "raw", "versions", "servers", "settings", "absent"}
@@ -44,12 +45,12 @@ _MOST_COLUMNS = 8
 Cell = float | str | bool | None
 
 
-def page(folder: Path) -> Iterator[str]:
-    """Yield the Markdown of a folder's files, in the order of ABOUT."""
+def page() -> Iterator[str]:
+    """Yield the Markdown of the newest files, in the order of ABOUT."""
     yield HEAD
     for name, about in ABOUT.items():
-        if (file := folder / name).exists():
-            yield f"## [{name}]({folder.name}/{name})\n"
+        if (file := newest(name)) is not None:
+            yield f"## [{name}]({file.parent.name}/{name})\n"
             yield f"{about}.\n"
             yield from lines_of(json.loads(file.read_text("utf-8")), name)
             yield ""
@@ -188,10 +189,10 @@ def _table(headings: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Seq
         yield line(row)
 
 
-def main(folder: str | None = None) -> None:
-    """Print the page for the folder, or the newest."""
-    print("\n".join(page(Path(folder) if folder else newest_folder())).rstrip())
+def main() -> None:
+    """Print the page."""
+    print("\n".join(page()).rstrip())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
