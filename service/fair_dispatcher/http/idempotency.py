@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from broker_core import Message
 from fair_dispatcher.http import problems
@@ -58,8 +59,9 @@ class Idempotency:
         if message.id is None or self._window_seconds == 0:
             return None
         key = _digest(self._namespace, message.customer, message.id)
-        own = _digest(*(part for pair in sorted(headers.items()) for part in pair), str(message.cost))
-        digest = hashlib.blake2b(message.payload, digest_size=16, key=own).digest()
+        digest = hashlib.blake2b(
+            message.payload, digest_size=16, key=_digest_beside(headers, message.cost)
+        ).digest()
         now = time.time()
         found: list[tuple[bytes, int, str]] = []
 
@@ -120,9 +122,19 @@ class Idempotency:
         return True
 
 
+def _digest_beside(headers: Mapping[str, str], cost: int) -> bytes:
+    """Return the digest of what a message is beside its payload."""
+    if not headers:
+        return _digest_of_cost(cost)
+    return _digest(*(part for pair in sorted(headers.items()) for part in pair), str(cost))
+
+
+@lru_cache(maxsize=1024)
+def _digest_of_cost(cost: int) -> bytes:
+    return _digest(str(cost))
+
+
 def _digest(*parts: str) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return digest.digest()
+    data = [part.encode("utf-8", "surrogatepass") for part in parts]
+    joined = b"".join([len(one).to_bytes(4, "big") + one for one in data])
+    return hashlib.blake2b(joined, digest_size=16).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import mmap
 import os
@@ -94,10 +93,12 @@ class SharedTable:
 
     def _lock(self, start: int) -> bool:
         for _ in range(_TRIES):
-            with contextlib.suppress(BlockingIOError, PermissionError):
+            try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, start)
+            except (BlockingIOError, PermissionError):
+                time.sleep(_PAUSE_SECONDS)
+            else:
                 return True
-            time.sleep(_PAUSE_SECONDS)
         return False
 
 
