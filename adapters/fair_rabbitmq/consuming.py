@@ -6,18 +6,17 @@ import asyncio
 import logging
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
-from pamqp.commands import Basic, Queue
+from pamqp.commands import Basic
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.buffers import Arrival, Buffer, Source
 from fair_rabbitmq.connection import Link
-from fair_rabbitmq.line import Line
+from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.records import Stored, read
 from fair_rabbitmq.session import Session
 
@@ -27,12 +26,8 @@ _FEWEST_AHEAD = 8
 _MOST_AHEAD = 1000
 _REFILL_SECONDS = 0.5
 _BROKEN_SECONDS = 30.0
-_RETURN_SECONDS = 0.3
-_LOOK_SECONDS = 0.005
 _QUIET_SECONDS = 0.1
 _FRAMES_AT_ONCE = 500
-
-Prefetch = Callable[[str], int]
 
 
 class Consumers:
@@ -46,14 +41,14 @@ class Consumers:
     def __init__(
         self,
         link: Link,
-        line: Line,
+        queues: Queues,
         max_buffered: int,
         on_arrival: Callable[[str], None],
         on_lost: Callable[[Session], None],
         on_cancelled: Callable[[], None],
     ) -> None:
         self._link = link
-        self._line = line
+        self._queues = queues
         self._max_buffered = max_buffered
         self._on_arrival = on_arrival
         self._on_lost = on_lost
@@ -66,8 +61,6 @@ class Consumers:
         self.buffered = 0
         self.arrived = 0
         self._came = asyncio.Event()
-        self._returned: Counter[str] = Counter()
-        self._returned_at = 0.0
 
     @property
     def session(self) -> Session | None:
@@ -233,7 +226,7 @@ class Consumers:
         until = time.monotonic() + _REFILL_SECONDS
         waiting = list(sources)
         while waiting:
-            counts = await self.ready_counts([source.queue for source in waiting])
+            counts = await self._queues.ready_counts([source.queue for source in waiting])
             session = await self.open()
             await session.sync()
             left = []
@@ -275,57 +268,6 @@ class Consumers:
             [(source, wanted) for source, wanted in lacking if source.full and not source.buffered]
         )
 
-    async def ready_counts(self, queues: Sequence[str]) -> list[int]:
-        """Count what is ready in queues; 0 for one that doesn't exist."""
-        counts: list[int] = []
-        for start in range(0, len(queues), _FRAMES_AT_ONCE):
-            part = queues[start : start + _FRAMES_AT_ONCE]
-            try:
-                answers = await self._line.call([Queue.Declare(queue=queue, passive=True) for queue in part])
-            except BrokerUnavailable as error:
-                if error.retryable and not self._link.is_up:
-                    raise
-                answers = []
-            if len(answers) == len(part):
-                counts += [_count(answer) for answer in answers]
-            else:
-                counts += [await self._ready_count(queue) for queue in part]
-        return counts
-
-    async def _ready_count(self, queue: str) -> int:
-        try:
-            (answer,) = await self._line.call([Queue.Declare(queue=queue, passive=True)])
-        except BrokerUnavailable as error:
-            if isinstance(error.__cause__, ChannelNotFoundEntity):
-                return 0
-            raise
-        return _count(answer)
-
-    async def find_missing(self, sources: Sequence[Source]) -> None:
-        """Note which of these queues don't exist; consuming one of them would end the session."""
-        for start in range(0, len(sources), _FRAMES_AT_ONCE):
-            part = sources[start : start + _FRAMES_AT_ONCE]
-            try:
-                await self._line.call([Queue.Declare(queue=one.queue, passive=True) for one in part])
-            except BrokerUnavailable as error:
-                if not isinstance(error.__cause__, ChannelNotFoundEntity):
-                    raise
-                for one in part:
-                    one.missing = one.missing or not await self._exists(one.queue)
-
-    async def _exists(self, queue: str) -> bool:
-        try:
-            await self._line.call([Queue.Declare(queue=queue, passive=True)])
-        except BrokerUnavailable as error:
-            if isinstance(error.__cause__, ChannelNotFoundEntity):
-                return False
-            raise
-        return True
-
-    async def make(self, frames: Sequence[Frame]) -> None:
-        """Declare and bind queues."""
-        await self._line.call(frames)
-
     async def end(self, sources: Sequence[Source] | None = None) -> int:
         """Consume these queues, or all, no longer, and give back what came from them, at its old place.
 
@@ -356,27 +298,8 @@ class Consumers:
         for tag in tags:
             self._by_tag.pop(tag, None)
         await session.requeue(returned)
-        self.note_returned(returned)
+        self._queues.note_returned(returned)
         return len(returned)
-
-    def note_returned(self, arrivals: Iterable[Arrival]) -> None:
-        """Note what was given back just now: the broker counts it a moment later."""
-        now = time.monotonic()
-        if now - self._returned_at > _RETURN_SECONDS:
-            self._returned.clear()
-        for arrival in arrivals:
-            self._returned[arrival.source.queue] += 1
-            self._returned_at = now
-
-    async def until_returned(self) -> None:
-        """Return when the broker counts what was given back just now, or somebody may have taken it."""
-        while self._returned and time.monotonic() - self._returned_at < _RETURN_SECONDS:
-            queues = list(self._returned)
-            counts = await self.ready_counts(queues)
-            if all(count >= self._returned[queue] for queue, count in zip(queues, counts, strict=True)):
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
-        self._returned.clear()
 
     async def close(self) -> None:
         """Give everything back, quickly or not at all. Never raises."""
@@ -385,10 +308,6 @@ class Consumers:
                 await self.end()
         except (DispatcherError, TimeoutError):
             log.debug("what was fetched ahead is given back by the end of the connection")
-
-
-def _count(answer: Frame) -> int:
-    return int(getattr(answer, "message_count", 0) or 0)
 
 
 def _has_room(source: Source) -> bool:
