@@ -32,6 +32,7 @@ from fair_rabbitmq.leases import Leases, Recent
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers
 from fair_rabbitmq.publishing import Publisher
+from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.receipts import Receipts, dispatcher_name
 from fair_rabbitmq.receiving import Receiver
 from fair_rabbitmq.records import DUE, REDRIVEN, letter_of
@@ -234,20 +235,19 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         scheduler.look_anew()
         receiver.news.tell()
 
+    consumer_line = Line(connections.consumer, confirms=False)
+    queues = Queues(connections.consumer, consumer_line)
     consumers = Consumers(
-        connections.consumer,
-        Line(connections.consumer, confirms=False),
-        settings.max_buffered,
-        on_arrival,
-        on_lost,
-        on_cancelled,
+        connections.consumer, queues, settings.max_buffered, on_arrival, on_lost, on_cancelled
     )
-    scheduler = Scheduler(journal, topology, consumers, settings.quantum)
+    scheduler = Scheduler(journal, topology, consumers, queues, consumer_line, settings.quantum)
     settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)
     receiver = Receiver(
         settings, journal, scheduler, leases, settler, dead_letters, peers, Receipts(name), ended
     )
-    customers = Customers(journal, topology, line, consumers, scheduler, receiver, settler, leases, peers)
+    customers = Customers(
+        journal, topology, line, consumers, queues, scheduler, receiver, settler, leases, peers
+    )
 
     def is_alone() -> bool:
         return len(journal.replica.writers.live()) <= 1
@@ -260,7 +260,7 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     scheduler.stays_here = stays_here
 
     retirement = Retirement(
-        journal, topology, line, consumers, scheduler, leases, peers, settings.idle_queue_seconds
+        journal, topology, line, queues, scheduler, leases, peers, settings.idle_queue_seconds
     )
     publisher.on_publish = retirement.note_published
 

@@ -15,6 +15,7 @@ from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Leases
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers, Request
+from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.receiving import Receiver
 from fair_rabbitmq.records import after_cursor, cursor_of
 from fair_rabbitmq.scheduling import Scheduler
@@ -34,6 +35,7 @@ class Customers:
         topology: Topology,
         line: Line,
         consumers: Consumers,
+        queues: Queues,
         scheduler: Scheduler,
         receiver: Receiver,
         settler: Settler,
@@ -44,6 +46,7 @@ class Customers:
         self._topology = topology
         self._line = line
         self._consumers = consumers
+        self._queues = queues
         self._scheduler = scheduler
         self._receiver = receiver
         self._settler = settler
@@ -76,7 +79,7 @@ class Customers:
         """Give back what nobody waits for; count what stays here, by customer."""
         if not self._receiver.is_wanted and 0 < len(self._consumers.sources) <= _FEW:
             await self._scheduler.give_back()
-        await self._consumers.until_returned()
+        await self._queues.until_returned()
         return {name: len(buffer) for name, buffer in self._consumers.buffers.items() if len(buffer)}
 
     async def _calm(self) -> dict[str, int]:
@@ -95,17 +98,17 @@ class Customers:
         replica = self._journal.replica
         counts = replica.counts(customer)
         if customer is None:
-            queues = [queue for one in replica.customers() for queue in self._queues(one.name)]
+            queues = [queue for one in replica.customers() for queue in self._queues_of(one.name)]
             at_hand = sum(buffered.values())
         else:
-            queues = [] if self._topology.hashed_queues else self._queues(customer)
+            queues = [] if self._topology.hashed_queues else self._queues_of(customer)
             at_hand = buffered.get(customer, 0)
-        ready = sum(await self._consumers.ready_counts(queues)) + at_hand
+        ready = sum(await self._queues.ready_counts(queues)) + at_hand
         policy = None if customer is None else replica.policy(customer)
         leased = counts.leased + self._journal.leasing.kept_leases(customer)
         return Backlog(ready, leased, counts.delayed, counts.dead), policy
 
-    def _queues(self, owner: str) -> list[str]:
+    def _queues_of(self, owner: str) -> list[str]:
         known = self._journal.replica.customer(owner)
         if known is None:
             return []
@@ -134,9 +137,9 @@ class Customers:
 
     async def _with_backlogs(self, names: Sequence[str], buffered: dict[str, int]) -> list[CustomerBacklog]:
         replica = self._journal.replica
-        queues = [(name, queue) for name in names for queue in self._queues(name)]
+        queues = [(name, queue) for name in names for queue in self._queues_of(name)]
         ready = dict.fromkeys(names, 0)
-        counts = await self._consumers.ready_counts([queue for _, queue in queues])
+        counts = await self._queues.ready_counts([queue for _, queue in queues])
         for (name, _), count in zip(queues, counts, strict=True):
             ready[name] += count
         found = []
@@ -163,7 +166,7 @@ class Customers:
         removed += await self._purge_own(customer)
         if not self._topology.hashed_queues:
             answers_of_queues = await self._line.call(
-                [Queue.Purge(queue=queue) for queue in self._queues(customer)]
+                [Queue.Purge(queue=queue) for queue in self._queues_of(customer)]
             )
             removed += sum(int(getattr(one, "message_count", 0) or 0) for one in answers_of_queues)
         await self._journal.append(Purged(customer))

@@ -14,7 +14,6 @@ import time
 from pamqp.commands import Queue
 
 from broker_core.errors import DispatcherError
-from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.ending import end_tasks
 from fair_rabbitmq.journal.events import CustomerRemoved, CustomerRetired, CustomerSeen, Event, HandedOver
 from fair_rabbitmq.journal.replica import KnownCustomer
@@ -22,6 +21,7 @@ from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Leases
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers, Request
+from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.scheduling import Scheduler
 from fair_rabbitmq.topology import Topology
 
@@ -41,7 +41,7 @@ class Retirement:
         journal: Journal,
         topology: Topology,
         line: Line,
-        consumers: Consumers,
+        queues: Queues,
         scheduler: Scheduler,
         leases: Leases,
         peers: Peers,
@@ -50,7 +50,7 @@ class Retirement:
         self._journal = journal
         self._topology = topology
         self._line = line
-        self._consumers = consumers
+        self._queues = queues
         self._scheduler = scheduler
         self._leases = leases
         self._peers = peers
@@ -114,7 +114,7 @@ class Retirement:
             await self._remove(one)
 
     async def _retire(self, idle: list[KnownCustomer]) -> None:
-        counts = await self._consumers.ready_counts([self._queue(one) for one in idle])
+        counts = await self._queues.ready_counts([self._queue(one) for one in idle])
         replica = self._journal.replica
         chosen: list[KnownCustomer] = []
         for one, ready in zip(idle, counts, strict=True):
@@ -154,7 +154,7 @@ class Retirement:
             key, exchange = self._topology.key(one.name), self._topology.exchange
             await self._line.call([Queue.Unbind(queue=queue, exchange=exchange, routing_key=key)])
             checked_at = time.monotonic()
-            (ready,) = await self._consumers.ready_counts([queue])
+            (ready,) = await self._queues.ready_counts([queue])
             await self._journal.barrier()
             now = self._journal.replica.customer(one.name)
             if ready or now is None or now.oldest != one.oldest or now.retired < one.oldest:

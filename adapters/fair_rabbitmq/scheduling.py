@@ -19,6 +19,8 @@ from fair_rabbitmq.buffers import Arrival, Source
 from fair_rabbitmq.consuming import Consumers, share
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Recent
+from fair_rabbitmq.line import Line
+from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.records import place_of
 from fair_rabbitmq.session import by_session
 from fair_rabbitmq.topology import Topology
@@ -40,10 +42,20 @@ class Scheduler:
     The ring outlives the buffers: who was to be served next still is after a pause or an outage.
     """
 
-    def __init__(self, journal: Journal, topology: Topology, consumers: Consumers, quantum: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        topology: Topology,
+        consumers: Consumers,
+        queues: Queues,
+        line: Line,
+        quantum: int,
+    ) -> None:
         self._journal = journal
         self._topology = topology
         self._consumers = consumers
+        self._queues = queues
+        self._line = line
         self._quantum = quantum
         self._ring = DeficitRoundRobin(quantum, self._weight)
         self._newcomers: set[str] = set()
@@ -239,7 +251,7 @@ class Scheduler:
         consumers = self._consumers
         session = await consumers.open()
         if sources and not session.is_idle:
-            await consumers.find_missing(sources)
+            await self._queues.find_missing(sources)
         missing = [source for source in sources if source.missing]
         if not missing:
             return sources
@@ -257,7 +269,7 @@ class Scheduler:
                 frames += self._topology.frames_for(source.owner, source.generation)
                 made.append(source)
         if made:
-            await consumers.make(frames)
+            await self._line.call(frames)
         for source in made:
             source.missing = False
             log.warning(
@@ -315,7 +327,7 @@ class Scheduler:
         for session, theirs in by_session([one for one in arrivals if id(one) not in kept]).items():
             try:
                 await session.requeue(theirs)
-                self._consumers.note_returned(theirs)
+                self._queues.note_returned(theirs)
             except BrokerUnavailable:
                 if session.alive:
                     raise
