@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -100,3 +101,59 @@ class Buffer:
         self._returned.clear()
         self._fresh.clear()
         return arrivals
+
+
+class Buffers:
+    """All that came and is not handed over yet. `by_customer` may hold empty buffers."""
+
+    def __init__(self) -> None:
+        self.by_customer: dict[str, Buffer] = {}
+
+    def add(self, arrival: Arrival) -> None:
+        """Put in what came from the queue."""
+        buffer = self.by_customer.get(arrival.customer)
+        if buffer is None:
+            buffer = self.by_customer[arrival.customer] = Buffer()
+        buffer.add(arrival)
+        arrival.source.buffered += 1
+
+    def put_back(self, arrival: Arrival) -> None:
+        """Put in front what was taken and not handed over."""
+        self.by_customer.setdefault(arrival.customer, Buffer()).put_back(arrival)
+        arrival.source.buffered += 1
+
+    def take(self, customer: str) -> Arrival:
+        """Take the next message of a customer, which has one, out of its buffer."""
+        arrival = self.by_customer[customer].take()
+        arrival.source.buffered -= 1
+        return arrival
+
+    def clear(self, customer: str) -> list[Arrival]:
+        """Take all messages of a customer out of its buffer."""
+        buffer = self.by_customer.pop(customer, None)
+        arrivals = buffer.clear() if buffer is not None else []
+        for arrival in arrivals:
+            arrival.source.buffered -= 1
+        return arrivals
+
+    def remove(self, sources: Iterable[Source] | None) -> list[Arrival]:
+        """Take out all that came from these sources, or from any; the rest stays."""
+        chosen = None if sources is None else set(map(id, sources))
+        removed: list[Arrival] = []
+        for customer in [name for name, buffer in self.by_customer.items() if len(buffer)]:
+            for arrival in self.clear(customer):
+                if chosen is None or id(arrival.source) in chosen:
+                    removed.append(arrival)
+                else:
+                    self.add(arrival)
+        return removed
+
+    def counts(self) -> dict[str, int]:
+        """Count what is here, by customer."""
+        return {name: len(buffer) for name, buffer in self.by_customer.items() if len(buffer)}
+
+    def lose(self) -> None:
+        """Drop all, since the session is lost over which it came."""
+        for buffer in self.by_customer.values():
+            for arrival in buffer.clear():
+                arrival.source.buffered = 0

@@ -14,7 +14,7 @@ from pamqp.base import Frame
 from pamqp.commands import Basic
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
-from fair_rabbitmq.buffers import Arrival, Buffer, Source
+from fair_rabbitmq.buffers import Arrival, Buffers, Source
 from fair_rabbitmq.connection import Link
 from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.records import Stored, read
@@ -57,8 +57,7 @@ class Consumers:
         self._by_tag: dict[str, Source] = {}
         self._tags = count(1)
         self.sources: dict[str, Source] = {}  # owner → its queue
-        self.buffers: dict[str, Buffer] = {}
-        self.buffered = 0
+        self.buffers = Buffers()
         self.arrived = 0
         self._came = asyncio.Event()
 
@@ -89,11 +88,9 @@ class Consumers:
             return
         self._session = None
         for source in self.sources.values():
-            source.tag, source.outstanding, source.buffered, source.full = None, 0, 0, False
+            source.tag, source.outstanding, source.full = None, 0, False
         self._by_tag.clear()
-        for buffer in self.buffers.values():
-            buffer.clear()
-        self.buffered = 0
+        self.buffers.lose()
         self._came.set()
         self._on_lost(session)
 
@@ -131,43 +128,17 @@ class Consumers:
             source.outstanding += 1
             if source.outstanding >= source.prefetch:
                 source.full = True
-        self._put(arrival)
+        self.buffers.add(arrival)
         self.arrived += 1
         self._came.set()
         self._on_arrival(stored.customer)
-
-    def _put(self, arrival: Arrival) -> None:
-        buffer = self.buffers.get(arrival.customer)
-        if buffer is None:
-            buffer = self.buffers[arrival.customer] = Buffer()
-        buffer.add(arrival)
-        arrival.source.buffered += 1
-        self.buffered += 1
-
-    def take(self, customer: str) -> Arrival:
-        """Take the next message of a customer out of its buffer."""
-        arrival = self.buffers[customer].take()
-        arrival.source.buffered -= 1
-        self.buffered -= 1
-        return arrival
 
     def put_back(self, arrivals: Iterable[Arrival]) -> None:
         """Put in again what was taken and not handed over; what was lost meanwhile is left out."""
         for arrival in arrivals:
             if arrival.session.holds(arrival) and arrival.session is self._session:
-                self.buffers.setdefault(arrival.customer, Buffer()).put_back(arrival)
-                arrival.source.buffered += 1
-                self.buffered += 1
+                self.buffers.put_back(arrival)
                 self._on_arrival(arrival.customer)
-
-    def clear(self, customer: str) -> list[Arrival]:
-        """Take all messages of a customer out of its buffer."""
-        buffer = self.buffers.pop(customer, None)
-        arrivals = buffer.clear() if buffer is not None else []
-        for arrival in arrivals:
-            arrival.source.buffered -= 1
-        self.buffered -= len(arrivals)
-        return arrivals
 
     # Beginning and ending.
 
@@ -286,15 +257,7 @@ class Consumers:
             )
         if tags:
             await session.sync()
-        returned: list[Arrival] = []
-        chosen = None if sources is None else set(map(id, sources))
-        for customer in [name for name, buffer in self.buffers.items() if len(buffer)]:
-            arrivals = self.clear(customer)
-            kept = [a for a in arrivals if chosen is not None and id(a.source) not in chosen]
-            returned += [a for a in arrivals if chosen is None or id(a.source) in chosen]
-            if kept:
-                for arrival in kept:
-                    self._put(arrival)
+        returned = self.buffers.remove(sources)
         for tag in tags:
             self._by_tag.pop(tag, None)
         await session.requeue(returned)

@@ -80,7 +80,7 @@ class Customers:
         if not self._receiver.is_wanted and 0 < len(self._consumers.sources) <= _FEW:
             await self._scheduler.give_back()
         await self._queues.until_returned()
-        return {name: len(buffer) for name, buffer in self._consumers.buffers.items() if len(buffer)}
+        return self._consumers.buffers.counts()
 
     async def _calm(self) -> dict[str, int]:
         """Let all dispatchers give back what they can; count what stays in buffers, by customer."""
@@ -193,7 +193,7 @@ class Customers:
             return 0
         await session.sync()
         async with self._scheduler.turn:
-            arrivals = self._consumers.clear(customer)
+            arrivals = self._consumers.buffers.clear(customer)
             self._scheduler.forfeit([customer])
             if arrivals:
                 await session.ack(arrivals)

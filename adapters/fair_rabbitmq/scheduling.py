@@ -54,6 +54,7 @@ class Scheduler:
         self._journal = journal
         self._topology = topology
         self._consumers = consumers
+        self._buffers = consumers.buffers
         self._queues = queues
         self._line = line
         self._quantum = quantum
@@ -101,7 +102,7 @@ class Scheduler:
             return taken
 
     async def _choose(self, wanted: int, taken: list[Arrival]) -> None:
-        consumers = self._consumers
+        buffers = self._buffers
         while len(taken) < wanted:
             self._join_newcomers()
             try:
@@ -111,11 +112,11 @@ class Scheduler:
                 continue
             if customer is None:
                 return
-            arrival = consumers.take(customer)
+            arrival = buffers.take(customer)
             taken.append(arrival)
             if arrival.decodable:
                 self._ring.charge(arrival.stored.cost)
-            if consumers.buffers[customer]:
+            if buffers.by_customer[customer]:
                 continue
             if not arrival.source.full or self._is_paused(customer):
                 self._leave_ring(customer)
@@ -134,15 +135,15 @@ class Scheduler:
         )
         unsure, self._unsure = self._unsure, {}
         for customer in unsure:
-            if not self._consumers.buffers.get(customer):
+            if not self._buffers.by_customer.get(customer):
                 self._leave_ring(customer)
 
     def _leave_ring(self, customer: str) -> None:
         self._ring.leave(customer)
-        self._consumers.buffers.pop(customer, None)
+        self._buffers.by_customer.pop(customer, None)
 
     def _head_cost(self, customer: str) -> int | None:
-        buffer = self._consumers.buffers.get(customer)
+        buffer = self._buffers.by_customer.get(customer)
         head = buffer.head() if buffer is not None else None
         if self._is_paused(customer):
             return None
@@ -165,7 +166,7 @@ class Scheduler:
             return
         heads = []
         for customer in self._newcomers:
-            buffer = self._consumers.buffers.get(customer)
+            buffer = self._buffers.by_customer.get(customer)
             head = buffer.head() if buffer is not None else None
             if head is not None and not self._is_paused(customer):
                 heads.append((place_of(head.id), customer))
@@ -242,7 +243,7 @@ class Scheduler:
         if fresh:
             need = share(wanted, len(fresh))
             await consumers.begin([(source, max(need, self._ahead(source.owner))) for source in fresh])
-        for customer, buffer in consumers.buffers.items():
+        for customer, buffer in self._buffers.by_customer.items():
             if buffer:
                 self.has_news_of(customer)
 
@@ -345,7 +346,7 @@ class Scheduler:
                     wanted.append(source)
             await consumers.begin([(source, _SWEPT) for source in wanted if source.tag is None])
             for customer in customers:
-                arrivals = consumers.clear(customer)
+                arrivals = self._buffers.clear(customer)
                 left_over = [one for one in arrivals if one.redelivered and one.id in finished]
                 consumers.put_back([one for one in arrivals if not (one.redelivered and one.id in finished)])
                 for session, theirs in by_session(left_over).items():
