@@ -31,6 +31,7 @@ from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Leases, Recent
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers
+from fair_rabbitmq.policies import Policies
 from fair_rabbitmq.publishing import Publisher
 from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.receipts import Receipts, dispatcher_name
@@ -42,6 +43,7 @@ from fair_rabbitmq.scheduling import Scheduler
 from fair_rabbitmq.session import Session
 from fair_rabbitmq.settings import RabbitMQSettings
 from fair_rabbitmq.settling import Settler
+from fair_rabbitmq.subscriptions import Subscriptions
 from fair_rabbitmq.topology import Topology
 
 CONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.4)
@@ -227,12 +229,12 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
 
     def on_lost(session: Session) -> None:
         settler.lose(session)
-        scheduler.look_anew()
+        subscriptions.look_anew()
         journal.leasing.lose_leases()
         receiver.news.tell()
 
     def on_cancelled() -> None:
-        scheduler.look_anew()
+        subscriptions.look_anew()
         receiver.news.tell()
 
     consumer_line = Line(connections.consumer, confirms=False)
@@ -240,7 +242,11 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     consumers = Consumers(
         connections.consumer, queues, settings.max_buffered, on_arrival, on_lost, on_cancelled
     )
-    scheduler = Scheduler(journal, topology, consumers, queues, consumer_line, settings.quantum)
+    policies = Policies(journal)
+    subscriptions = Subscriptions(
+        journal, topology, policies, consumers, queues, consumer_line, settings.quantum
+    )
+    scheduler = Scheduler(topology, policies, consumers, subscriptions, queues, settings.quantum)
     settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)
     receiver = Receiver(
         settings, journal, scheduler, leases, settler, dead_letters, peers, Receipts(name), ended
@@ -255,19 +261,19 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     def stays_here() -> bool:
         return is_alone() and (receiver.is_wanted or receiver.is_lingering)
 
-    scheduler.on_change = receiver.news.tell
+    subscriptions.on_change = receiver.news.tell
     scheduler.is_one_of_many = lambda: len(journal.replica.writers.live()) > FEW_DISPATCHERS
     scheduler.stays_here = stays_here
 
     retirement = Retirement(
-        journal, topology, line, queues, scheduler, leases, peers, settings.idle_queue_seconds
+        journal, topology, line, queues, subscriptions, leases, peers, settings.idle_queue_seconds
     )
     publisher.on_publish = retirement.note_published
 
     def on_event(writer: str, event: Event) -> None:
         retirement.note(event)
         if isinstance(event, _OF_CUSTOMERS):
-            scheduler.look_anew()
+            subscriptions.look_anew()
             receiver.news.tell()
         elif isinstance(event, Ended) and writer != name:
             for message_id in event.ids:
@@ -276,7 +282,7 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
             for message_id, _ in event.deaths:
                 ended.discard(message_id)
 
-    journal.listen(on_event, scheduler.look_anew)
+    journal.listen(on_event, subscriptions.look_anew)
     return _Parts(
         receiver,
         settler,

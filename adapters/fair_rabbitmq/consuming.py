@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -35,7 +34,7 @@ class Consumers:
 
     on_arrival is called with the customer of whatever comes, on_lost when a session is lost with all
     that came over it, on_cancelled when the broker has ended a consumer since its queue is deleted.
-    Its methods are not to be called at the same time as one another.
+    Its methods are not to be called at the same time as one another: whoever may meet others holds `turn`.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class Consumers:
         self.sources: dict[str, Source] = {}  # owner → its queue
         self.buffers = Buffers()
         self.arrived = 0
+        self.turn = asyncio.Lock()
         self._came = asyncio.Event()
 
     @property
@@ -276,8 +276,3 @@ class Consumers:
 def _has_room(source: Source) -> bool:
     """Tell whether the broker sends more by itself, if there is more."""
     return source.tag is not None and source.outstanding < source.prefetch
-
-
-def share(n: int, customers: int) -> int:
-    """Return how many messages of each customer a receive of n will need, about."""
-    return math.ceil(n / max(1, customers))

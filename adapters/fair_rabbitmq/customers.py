@@ -192,7 +192,7 @@ class Customers:
         if session is None:
             return 0
         await session.sync()
-        async with self._scheduler.turn:
+        async with self._consumers.turn:
             arrivals = self._consumers.buffers.clear(customer)
             self._scheduler.forfeit([customer])
             if arrivals:

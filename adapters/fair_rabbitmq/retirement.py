@@ -22,7 +22,7 @@ from fair_rabbitmq.leases import Leases
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers, Request
 from fair_rabbitmq.queues import Queues
-from fair_rabbitmq.scheduling import Scheduler
+from fair_rabbitmq.subscriptions import Subscriptions
 from fair_rabbitmq.topology import Topology
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Retirement:
         topology: Topology,
         line: Line,
         queues: Queues,
-        scheduler: Scheduler,
+        subscriptions: Subscriptions,
         leases: Leases,
         peers: Peers,
         idle_seconds: float,
@@ -51,7 +51,7 @@ class Retirement:
         self._topology = topology
         self._line = line
         self._queues = queues
-        self._scheduler = scheduler
+        self._subscriptions = subscriptions
         self._leases = leases
         self._peers = peers
         self._idle_seconds = idle_seconds
@@ -164,16 +164,16 @@ class Retirement:
             await self._line.call([Queue.Delete(queue=queue)])
             await self._journal.append(CustomerRemoved(one.name, one.oldest))
         finally:
-            self._scheduler.stay(one.name)
+            self._subscriptions.stay(one.name)
             await self._peers.ask_all("stay", request)
 
     async def _leave_for_peer(self, request: Request) -> Request:
         owner = str(request["owner"])
-        await self._scheduler.leave(owner)
+        await self._subscriptions.leave(owner)
         return {"held": len(self._leases.of_customer(owner))}
 
     async def _stay_for_peer(self, request: Request) -> Request:
-        self._scheduler.stay(str(request["owner"]))
+        self._subscriptions.stay(str(request["owner"]))
         return {}
 
     async def close(self) -> None:
