@@ -18,6 +18,8 @@ from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.customers import Customers
 from fair_rabbitmq.dead_letters import DeadLetters
 from fair_rabbitmq.delays import Delays
+from fair_rabbitmq.expiry import Expiry
+from fair_rabbitmq.forwarding import Forwarder
 from fair_rabbitmq.journal.events import (
     CustomerRemoved,
     CustomerRetired,
@@ -57,7 +59,9 @@ class _Parts:
     """All that an open adapter consists of, in the order in which it is closed."""
 
     receiver: Receiver
+    forwarder: Forwarder
     settler: Settler
+    expiry: Expiry
     publisher: Publisher
     peers: Peers
     delays: Delays
@@ -153,10 +157,10 @@ class RabbitMQAdapter(BrokerAdapter):
         return await self._open_parts.receiver.receive(max_messages, wait_seconds)
 
     async def settle(self, receipts: Sequence[str], settlement: Settlement) -> list[str]:  # noqa: D102
-        return await self._open_parts.settler.settle(receipts, settlement)
+        return await self._open_parts.forwarder.settle(receipts, settlement)
 
     async def extend(self, receipts: Sequence[str], seconds: float) -> list[datetime | None]:  # noqa: D102
-        return await self._open_parts.settler.extend(receipts, seconds)
+        return await self._open_parts.forwarder.extend(receipts, seconds)
 
     async def set_policy(self, customer: str, policy: CustomerPolicy | None) -> None:  # noqa: D102
         await self._open_parts.customers.set_policy(customer, policy)
@@ -228,7 +232,7 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         receiver.news.tell()
 
     def on_lost(session: Session) -> None:
-        settler.lose(session)
+        leases.lose(session)
         subscriptions.look_anew()
         journal.leasing.lose_leases()
         receiver.news.tell()
@@ -247,7 +251,9 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
         journal, topology, policies, consumers, queues, consumer_line, settings.quantum
     )
     scheduler = Scheduler(topology, policies, consumers, subscriptions, queues, settings.quantum)
-    settler = Settler(settings, journal, consumers, scheduler, leases, delays, dead_letters, peers, ended)
+    settler = Settler(settings, journal, scheduler, leases, delays, dead_letters, ended)
+    forwarder = Forwarder(journal, consumers, settler, peers)
+    expiry = Expiry(leases, settler, settings.max_attempts)
     receiver = Receiver(
         settings, journal, scheduler, leases, settler, dead_letters, peers, Receipts(name), ended
     )
@@ -285,7 +291,9 @@ def _assemble(settings: RabbitMQSettings, name: str) -> _Parts:
     journal.listen(on_event, subscriptions.look_anew)
     return _Parts(
         receiver,
+        forwarder,
         settler,
+        expiry,
         publisher,
         peers,
         delays,
@@ -308,6 +316,7 @@ async def _start(parts: _Parts) -> None:
     await parts.peers.start()
     await parts.delays.start()
     await parts.dead_letters.start()
+    parts.expiry.start()
     parts.retirement.start()
 
 
@@ -325,6 +334,7 @@ async def _end(parts: _Parts) -> None:
     await parts.retirement.close()
     await parts.receiver.close()
     await parts.settler.close()
+    await parts.expiry.close()
     await asyncio.gather(
         parts.consumers.close(),
         parts.publisher.close(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import time
 from collections import OrderedDict
@@ -61,7 +62,10 @@ class Lease:
 
 
 class Leases:
-    """What is leased now, by receipt. `finished` holds receipts whose message left the broker."""
+    """What is leased now, by receipt. `finished` holds receipts whose message left the broker.
+
+    Whoever has added or extended leases sets `ends_changed`, once for all of them.
+    """
 
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}
@@ -69,6 +73,7 @@ class Leases:
         self._ends: list[tuple[float, str]] = []
         self._orphans: OrderedDict[str, Lease] = OrderedDict()
         self.finished = Recent()
+        self.ends_changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._leases)

@@ -244,7 +244,7 @@ class Receiver:
             for arrival, burial in burials:
                 receipt = self._receipts.make(arrival.id, arrival.customer)
                 self._leases.add(Lease(receipt, arrival, burial.attempts, time.monotonic(), burial.reason))
-            self._settler.watch_ends()
+            self._leases.ends_changed.set()
         else:
             await self._settler.ack_arrivals([arrival for arrival, _ in burials])
 
@@ -264,7 +264,7 @@ class Receiver:
             self._scheduler.refund(lost)
             self._journal.leasing.release_soon([one.id for one in lost])
         if deliveries:
-            self._settler.watch_ends()
+            self._leases.ends_changed.set()
         return deliveries
 
     def _sort(

@@ -1,4 +1,4 @@
-"""Ends and renews leases: the owner's process does it, whoever asks for it."""
+"""Ends and renews the leases of this dispatcher."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from broker_core.adapter import Settlement, Verb
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.buffers import Arrival
-from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.dead_letters import Burial, DeadLetters
 from fair_rabbitmq.delays import Delays
 from fair_rabbitmq.ending import end_tasks
@@ -20,72 +19,41 @@ from fair_rabbitmq.journal.events import Ended, HandedOver
 from fair_rabbitmq.journal.events import Lease as Leased
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.leases import Lease, Leases, Recent
-from fair_rabbitmq.peers import Peers, Request
-from fair_rabbitmq.receipts import Claim, claims_of
+from fair_rabbitmq.receipts import Claim
 from fair_rabbitmq.records import parcel_of
 from fair_rabbitmq.scheduling import Scheduler
-from fair_rabbitmq.session import Session, by_session
+from fair_rabbitmq.session import by_session
 from fair_rabbitmq.settings import RabbitMQSettings
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 0.2
-EXPIRED = "lease expired"
-
 
 class Settler:
-    """Settles what this dispatcher has handed over, and passes on what others have."""
+    """Settles what this dispatcher has handed over."""
 
     def __init__(
         self,
         settings: RabbitMQSettings,
         journal: Journal,
-        consumers: Consumers,
         scheduler: Scheduler,
         leases: Leases,
         delays: Delays,
         dead_letters: DeadLetters,
-        peers: Peers,
         ended: Recent,
     ) -> None:
         self._settings = settings
         self._journal = journal
-        self._consumers = consumers
         self._scheduler = scheduler
         self._leases = leases
         self._delays = delays
         self._dead_letters = dead_letters
-        self._peers = peers
         self._ended = ended
         self._tasks: set[asyncio.Task[None]] = set()
-        self._expiring: asyncio.Task[None] | None = None
-        self._ends_changed = asyncio.Event()
-        peers.handle("settle", self._settle_for_peer)
-        peers.handle("extend", self._extend_for_peer)
 
     # Ending.
 
-    async def settle(self, receipts: Sequence[str], settlement: Settlement) -> list[str]:
+    async def settle(self, claims: Sequence[Claim], settlement: Settlement) -> list[str]:
         """End leases and return the receipts whose lease was lost."""
-        claims = claims_of(receipts)
-        await self._consumers.open()
-        mine, others = self._by_owner(claims)
-        lost = await self._settle_own(mine, settlement) if mine else []
-        for dispatcher, theirs in others.items():
-            lost += await self._pass_on(dispatcher, theirs, settlement)
-        return lost
-
-    def _by_owner(self, claims: Sequence[Claim]) -> tuple[list[Claim], dict[str, list[Claim]]]:
-        mine: list[Claim] = []
-        others: dict[str, list[Claim]] = {}
-        for claim in claims:
-            if claim.dispatcher == self._journal.dispatcher:
-                mine.append(claim)
-            else:
-                others.setdefault(claim.dispatcher, []).append(claim)
-        return mine, others
-
-    async def _settle_own(self, claims: Sequence[Claim], settlement: Settlement) -> list[str]:
         leases: list[Lease] = []
         orphans: list[Lease] = []
         lost: list[str] = []
@@ -98,7 +66,7 @@ class Settler:
                 lost.append(claim.receipt)
             elif orphan is not None:
                 orphans.append(orphan)
-            elif not self._is_finished(claim):
+            elif not self.is_finished(claim):
                 lost.append(claim.receipt)
         if orphans:
             lost += await self._ack_orphans(orphans)
@@ -106,12 +74,12 @@ class Settler:
             # Somebody else may have finished them a moment ago.
             await self._journal.barrier()
             lost = [
-                claim.receipt for claim in claims if claim.receipt in lost and not self._is_finished(claim)
+                claim.receipt for claim in claims if claim.receipt in lost and not self.is_finished(claim)
             ]
         if leases:
             self._leases.drop(leases)
             task: asyncio.Task[None] = asyncio.create_task(
-                self._end(leases, settlement), name="fair-dispatcher-settle"
+                self.end(leases, settlement), name="fair-dispatcher-settle"
             )
             self._own(task)
             await asyncio.shield(task)
@@ -140,7 +108,8 @@ class Settler:
         kept = set(map(id, mine))
         return [one.receipt for one in orphans if id(one) not in kept]
 
-    def _is_finished(self, claim: Claim) -> bool:
+    def is_finished(self, claim: Claim) -> bool:
+        """Tell whether this message is known to have been acked."""
         return claim.receipt in self._leases.finished or claim.id in self._ended
 
     def _own(self, task: asyncio.Task[None]) -> None:
@@ -152,7 +121,7 @@ class Settler:
         if not task.cancelled():
             task.exception()
 
-    async def _end(self, leases: Sequence[Lease], settlement: Settlement) -> None:
+    async def end(self, leases: Sequence[Lease], settlement: Settlement) -> None:
         """End leases that were taken out of the table; those that can't be ended now are put back."""
         try:
             await self._end_as(leases, settlement)
@@ -162,7 +131,7 @@ class Settler:
                     self._leases.add(lease)
                 elif not lease.arrival.session.alive:
                     self._leases.bereave(lease)
-            self.watch_ends()
+            self._leases.ends_changed.set()
             raise
 
     async def _end_as(self, leases: Sequence[Lease], settlement: Settlement) -> None:
@@ -234,29 +203,14 @@ class Settler:
         leases = [lease for receipt in receipts if (lease := self._leases.get(receipt)) is not None]
         self._leases.drop(leases)
         try:
-            await self._end(leases, Settlement(Verb.RELEASE))
+            await self.end(leases, Settlement(Verb.RELEASE))
         except DispatcherError as error:
             log.debug("a cancelled receive isn't given back yet: %s", error)
 
     # Renewing.
 
-    async def extend(self, receipts: Sequence[str], seconds: float) -> list[datetime | None]:
-        """Renew leases and return their ends, None where lost."""
-        claims = claims_of(receipts)
-        await self._consumers.open()
-        mine, others = self._by_owner(claims)
-        ends: dict[str, datetime | None] = self._extend_own(mine, seconds)
-        for dispatcher, theirs in others.items():
-            answer = await self._peers.request(
-                dispatcher, "extend", {"receipts": [one.receipt for one in theirs], "seconds": seconds}
-            )
-            told = answer.get("ends", {}) if answer is not None else {}
-            for claim in theirs:
-                ms = told.get(claim.receipt)
-                ends[claim.receipt] = None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
-        return [ends[receipt] for receipt in receipts]
-
-    def _extend_own(self, claims: Sequence[Claim], seconds: float) -> dict[str, datetime | None]:
+    def extend(self, claims: Sequence[Claim], seconds: float) -> dict[str, datetime | None]:
+        """Renew leases and return their ends by receipt, None where lost."""
         until_ms = int((time.time() + seconds) * 1000)
         until, ends = datetime.fromtimestamp(until_ms / 1000, UTC), time.monotonic() + seconds
         answer: dict[str, datetime | None] = {}
@@ -269,88 +223,11 @@ class Settler:
                 renewed.append(Leased(lease.id, lease.customer, until_ms))
         if renewed:
             self._journal.leasing.extend(renewed)
-            self.watch_ends()
+            self._leases.ends_changed.set()
         return answer
-
-    # For other dispatchers.
-
-    async def _pass_on(self, dispatcher: str, claims: Sequence[Claim], settlement: Settlement) -> list[str]:
-        answer = await self._peers.request(
-            dispatcher,
-            "settle",
-            {
-                "receipts": [claim.receipt for claim in claims],
-                "verb": settlement.verb.value,
-                "delay": settlement.delay_seconds,
-                "reason": settlement.reason,
-            },
-        )
-        if answer is not None:
-            return [str(receipt) for receipt in answer["lost"]]
-        if settlement.verb is Verb.ACK:
-            await self._journal.barrier()
-            return [claim.receipt for claim in claims if not self._is_finished(claim)]
-        return [claim.receipt for claim in claims]
-
-    async def _settle_for_peer(self, request: Request) -> Request:
-        settlement = Settlement(Verb(request["verb"]), float(request["delay"]), str(request["reason"]))
-        lost = await self._settle_own(claims_of(request["receipts"]), settlement)
-        await self._journal.barrier()
-        return {"lost": lost}
-
-    async def _extend_for_peer(self, request: Request) -> Request:
-        ends = self._extend_own(claims_of(request["receipts"]), float(request["seconds"]))
-        return {"ends": {k: None if v is None else v.timestamp() * 1000 for k, v in ends.items()}}
-
-    # Expiry.
-
-    def watch_ends(self) -> None:
-        """Note that a lease may end sooner than was known."""
-        self._ends_changed.set()
-        if self._expiring is None:
-            self._expiring = asyncio.create_task(self._expire_for_ever(), name="fair-dispatcher-expiry")
-
-    async def _expire_for_ever(self) -> None:
-        while True:
-            self._ends_changed.clear()
-            expired = self._leases.pop_expired()
-            if expired:
-                await self._expire(expired)
-            end = self._leases.next_end()
-            wait = None if end is None else max(0.0, end - time.monotonic())
-            try:
-                async with asyncio.timeout(wait):
-                    await self._ends_changed.wait()
-            except TimeoutError:
-                continue
-
-    async def _expire(self, leases: Sequence[Lease]) -> None:
-        held = [lease for lease in leases if lease.arrival.session.holds(lease.arrival)]
-        if not held:
-            return
-        most = self._settings.max_attempts
-        ends: dict[str, list[Lease]] = {}
-        for lease in held:
-            # Those that die need a message to be stored; the others don't have to wait for that.
-            dies = EXPIRED if lease.attempt >= most else ""
-            ends.setdefault(lease.doom or dies, []).append(lease)
-        failed = False
-        for reason, theirs in sorted(ends.items()):
-            verb = Verb.DEAD_LETTER if reason else Verb.NACK
-            try:
-                await self._end(theirs, Settlement(verb, 0.0, reason or EXPIRED))
-            except DispatcherError as error:
-                log.debug("expired leases are not given back yet: %s", error)
-                failed = True
-        if failed:
-            await asyncio.sleep(_RETRY_SECONDS)
-
-    def lose(self, session: Session) -> None:
-        """Note that all that came over a session is lost; the broker has given it back."""
-        self._leases.lose(session)
 
     async def close(self) -> None:
         """End what is under way. Idempotent, quick."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=0.3)
-        await end_tasks([*self._tasks, *([self._expiring] if self._expiring else [])], 0.1)
+        await end_tasks(self._tasks, 0.1)
