@@ -1,7 +1,8 @@
 """Divides the messages of many customers fairly among consumers, over whichever broker is configured."""
 
 from broker_core.adapter import Capabilities
-from broker_core.dispatcher import FairDispatcher, open_dispatcher
+from broker_core.dispatcher import FairDispatcher
+from broker_core.factory import open_dispatcher
 from broker_core.model import (
     Backlog,
     CustomerBacklog,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from broker_core import checks
-from broker_core.adapter import BrokerAdapter, Capabilities, OutcomeUnknown, Settlement, Verb
-from broker_core.errors import Closed, ConfigurationError, DispatcherError, LeaseLost, PublishFailed
-from broker_core.installed import adapter_names
+from broker_core.adapter import BrokerAdapter, Capabilities, Settlement, Verb
+from broker_core.errors import Closed, DispatcherError, LeaseLost
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
-from broker_core.registry import find_adapter
-from broker_core.settings import BROKER_VARIABLE, DispatcherSettings
+from broker_core.publish_outcomes import publish_error
+from broker_core.settings import DispatcherSettings
 
 Deliveries = Delivery | str | Iterable[Delivery | str]
 
@@ -136,7 +134,7 @@ class FairDispatcher:
         self.counts["published"] += len(ids)
         if len(ids) == len(outcomes):
             return ids
-        raise _publish_error(outcomes)
+        raise publish_error(outcomes)
 
     async def receive(self, max_messages: int = 100, wait: float = 0.0) -> list[Delivery]:
         """Lease up to max_messages (1–10,000), divided fairly among the customers that have some ready.
@@ -338,41 +336,3 @@ class FairDispatcher:
         horizon = datetime.now(UTC) - timedelta(minutes=1)
         self._held = {receipt: end for receipt, end in self._held.items() if end >= horizon}
         self._most_held = max(_FEWEST_HELD, 2 * len(self._held))
-
-
-def _publish_error(outcomes: Sequence[str | DispatcherError]) -> DispatcherError:
-    stored = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, str)}
-    unknown = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, OutcomeUnknown)]
-    rejected = {
-        index: outcome
-        for index, outcome in enumerate(outcomes)
-        if isinstance(outcome, DispatcherError) and not isinstance(outcome, OutcomeUnknown)
-    }
-    causes = list(rejected.values())
-    if not stored and not unknown and len({type(cause) for cause in causes}) == 1:
-        return causes[0]
-    failure = PublishFailed(stored, rejected, unknown)
-    failure.__cause__ = next(outcome for outcome in outcomes if isinstance(outcome, DispatcherError))
-    return failure
-
-
-def open_dispatcher(
-    broker: str | None = None, url: str | None = None, *, client: Any = None, **settings: Any
-) -> FairDispatcher:
-    """Make a dispatcher from arguments and the environment; `async with` or `await d.open()` connects it.
-
-    broker: the adapter's name, else the variable BROKER. url: where the broker is, else the adapter's own
-    variable. client: a client of the broker's library, made and closed by the caller. settings: those of
-    DispatcherSettings and of the adapter; arguments win over `FAIRDISPATCH_…` variables.
-    Raises ConfigurationError for anything wrong or missing. Connects to nothing.
-    """
-    name = broker if broker is not None else os.environ.get(BROKER_VARIABLE)
-    if not name:
-        raise ConfigurationError(
-            f"BROKER is not set: choose one of {', '.join(adapter_names())} in the environment or as broker=…"
-        )
-    adapter_type = find_adapter(name)
-    if url is not None:
-        settings["url"] = url
-    loaded = adapter_type.settings_type.load(**settings)
-    return FairDispatcher(adapter_type(loaded, client), loaded)

@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from broker_core.dispatcher import FairDispatcher, open_dispatcher
+from broker_core.dispatcher import FairDispatcher
+from broker_core.factory import open_dispatcher
 from broker_core.model import Delivery
 from broker_core.worker import Worker
 

@@ -13,7 +13,8 @@ import pytest
 from broker_core.adapter import Capabilities
 from broker_core.conformance.harness import Features, Harness
 from broker_core.conformance.proxy import TcpProxy
-from broker_core.dispatcher import FairDispatcher, open_dispatcher
+from broker_core.dispatcher import FairDispatcher
+from broker_core.factory import open_dispatcher
 from broker_core.model import Delivery
 from broker_core.registry import find_adapter
 
