@@ -14,7 +14,7 @@ BROKER ?= redis
 SERVERS ?= auto
 JOBS ?= 3
 CONFORMANCE_redis := $(addprefix tests/conformance/test_,redis7.py redis8.py valkey9.py)
-BROKERS ?= memory redis7 redis8 valkey9
+BROKERS ?= memory redis7 redis8 valkey9 rabbitmq kafka
 ARGS ?=
 
 .PHONY: help

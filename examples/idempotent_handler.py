@@ -10,7 +10,7 @@ python examples/idempotent_handler.py accounts.db
 import asyncio
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 from broker_core import Delivery, Worker, open_dispatcher
 
@@ -47,4 +47,7 @@ async def main(database: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/idempotent_handler.py DATABASE")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1]))
