@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, cast
 from broker_core.adapter import BrokerAdapter, Capabilities, Settlement
 from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
-from fair_rabbitmq.connection import Connections
+from fair_rabbitmq.connection import Connections, url_of
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.customers import Customers
 from fair_rabbitmq.dead_letters import DeadLetters
@@ -111,6 +111,7 @@ class RabbitMQAdapter(BrokerAdapter):
             )
         if settings.url is None:
             raise ConfigurationError("RABBITMQ_URL is not set: amqp://[user:password@]host:port/vhost")
+        url_of(settings.url.get_secret_value())
         self._settings = settings
         self._parts: _Parts | None = None
         self._name = dispatcher_name()

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 from aiormq.connection import Connection as Wire
 from yarl import URL
 
-from broker_core.errors import BrokerUnavailable
+from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_rabbitmq.alarm import Alarm
 from fair_rabbitmq.cuttable import CuttableConnection
 from fair_rabbitmq.ending import cancelling_passes, end_tasks
@@ -33,6 +33,20 @@ for _name in ("aiormq", "aio_pika"):
         _logger.setLevel(logging.INFO)
 
 
+def url_of(text: str) -> URL:
+    """Read amqp://host… or amqps://host…; raise ConfigurationError for anything else."""
+    try:
+        url = URL(text)
+        if url.scheme in ("amqp", "amqps") and url.host and url.port != 0:
+            return url
+    except ValueError:
+        pass  # its text may quote a part of the password
+    raise ConfigurationError(
+        "RABBITMQ_URL is not a URL of RabbitMQ: amqp://[user:password@]host[:port]/vhost, amqps://… for TLS; "
+        "special characters in the user name and the password are percent-encoded"
+    )
+
+
 class Link:
     """One connection, made when it is first needed. Every wait is bounded by the time-out."""
 
@@ -45,7 +59,7 @@ class Link:
         alarm: Alarm | None = None,
     ) -> None:
         self.alarm = Alarm() if alarm is None else alarm
-        self._url = URL(url).update_query(
+        self._url = url_of(url).update_query(
             {"name": name, "heartbeat": str(heartbeat_seconds), "timeout": str(int(timeout_seconds) or 1)}
         )
         self.timeout_seconds = timeout_seconds

@@ -15,7 +15,8 @@ class RabbitMQSettings(DispatcherSettings):
     url: SecretStr | None = Field(
         None,
         validation_alias="RABBITMQ_URL",
-        description="amqp://[user:password@]host:port/vhost or amqps://… (TLS)",
+        description="amqp://[user:password@]host:port/vhost or amqps://… (TLS); "
+        "user name and password percent-encoded",
     )
     queue_type: Literal["quorum", "classic"] = Field(
         "quorum",
