@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from broker_core.model import CustomerPolicy, Delivery, Message
 from broker_core.settings import DispatcherSettings
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
 
 MAX_CUSTOMER_CHARACTERS = 200
 MAX_MESSAGE_ID_CHARACTERS = 200
@@ -125,7 +127,7 @@ def check_policy(policy: CustomerPolicy, capabilities: Capabilities) -> None:
         if value is None:
             continue
         if name not in capabilities.policies:
-            raise Unsupported(f"this adapter does not keep CustomerPolicy.{name}: leave it None")
+            raise Unsupported(f"this adapter does not keep CustomerPolicy.{name}: leave it out")
         if name in {"paused", "ordered"}:
             if not isinstance(value, bool):
                 raise InvalidArgument(f"{name} must be True, False or None, not {value!r}")
@@ -182,6 +184,23 @@ def seconds(name: str, value: float, low: float, high: float) -> float:
     if not low <= value <= high:
         raise InvalidArgument(f"{name} must be from {low:g} to {high:g}, not {value!r}")
     return float(value)
+
+
+def handler(value: F) -> F:
+    """Return the value, or raise InvalidArgument if a call of it can't return something to await."""
+    if not callable(value) or isinstance(value, type):
+        raise unfit_handler(repr(value))
+    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        raise unfit_handler(f"the generator {value!r}")
+    return value
+
+
+def unfit_handler(given: str) -> InvalidArgument:
+    """Return the error for a handler that can't be awaited; `given` says what it is instead."""
+    return InvalidArgument(
+        f"handler must be an async function that takes a Delivery, not {given}: write async def, "
+        "and call what blocks by asyncio.to_thread"
+    )
 
 
 def reason_text(reason: str) -> str:

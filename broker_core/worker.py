@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -11,7 +12,7 @@ from typing import Any
 
 from broker_core import checks
 from broker_core.dispatcher import FairDispatcher
-from broker_core.errors import DispatcherError
+from broker_core.errors import DispatcherError, InvalidArgument
 from broker_core.handling import Reject, Retry, settlement_for
 from broker_core.keeping import Held, LeaseKeeper
 from broker_core.model import Delivery
@@ -40,6 +41,10 @@ class Worker:
     make it a dead letter. Leases are renewed while messages are held, 2 × concurrency at most. A handler
     whose lease is lost is cancelled, and its message is left to its new owner.
     While the broker is away the worker waits for it.
+
+    handler: an async function of a delivery, or whatever returns something to await when it is called with
+    one. InvalidArgument is raised for what can be seen to be no such thing. Whether a plain function is one
+    shows only when it is called: if it isn't, the worker ends at its first message and gives back all.
     """
 
     def __init__(
@@ -51,7 +56,8 @@ class Worker:
         grace_seconds: float = 30.0,
     ) -> None:
         self._dispatcher = dispatcher
-        self._handler = handler
+        self._handler = checks.handler(handler)
+        self._unfit: InvalidArgument | None = None
         self._concurrency = checks.whole_number("concurrency", concurrency, 1, 10_000)
         self._grace_seconds = checks.seconds("grace_seconds", grace_seconds, 0, 86400)
         self._buffer: deque[Held] = deque()
@@ -72,8 +78,8 @@ class Worker:
     async def run(self) -> None:
         """Work until stop() or until cancelled, then end gracefully; cancelled once more it ends at once.
 
-        Raises what calling the broker again can't mend: BrokerUnavailable that isn't retryable, Closed.
-        A worker runs once.
+        Raises what calling the broker again can't mend: BrokerUnavailable that isn't retryable, Closed;
+        InvalidArgument when the handler returned nothing to await. A worker runs once.
         """
         if self._used:
             raise RuntimeError("a worker runs once: make a new one")
@@ -89,6 +95,8 @@ class Worker:
             for held in self._handling.values():
                 held.dropped = True
             await _end({fetching, *serving, *self._handling})
+        if self._unfit is not None:
+            raise self._unfit
 
     async def _serve(self, fetching: asyncio.Task[None], serving: set[asyncio.Task[None]]) -> None:
         try:
@@ -159,17 +167,30 @@ class Worker:
     async def _handle(self, held: Held) -> None:
         settlement = ACK
         try:
-            await self._handler(held.delivery)
+            await self._begin(held.delivery)
         except asyncio.CancelledError as error:
             if held.dropped:
                 raise
             # Not our doing: the handler was cancelled from within, which is a failure like any other.
             settlement = settlement_for(error, held.delivery, self._dispatcher.settings)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the fate of its message
-            settlement = settlement_for(error, held.delivery, self._dispatcher.settings)
+            if error is self._unfit:
+                settlement = RELEASE
+            else:
+                settlement = settlement_for(error, held.delivery, self._dispatcher.settings)
         if not held.dropped:
             self._keeper.let_go(held)
             self._settling.add(settlement, held.delivery.receipt)
+
+    def _begin(self, delivery: Delivery) -> Awaitable[None]:
+        """Call the handler; once it has returned nothing to await, raise that instead and stop."""
+        if self._unfit is None:
+            begun: object = self._handler(delivery)
+            if inspect.isawaitable(begun):
+                return begun
+            self._unfit = checks.unfit_handler(f"one that returns {type(begun).__name__}")
+            self.stop()
+        raise self._unfit
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         del self._handling[task]

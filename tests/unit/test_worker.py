@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 import pytest
@@ -234,6 +236,69 @@ async def test_its_arguments_are_checked(options: dict[str, Any]) -> None:
 
     with pytest.raises(InvalidArgument):
         Worker(mortal()[0], handle, **options)
+
+
+class _Generators:
+    def plain(self, _: Delivery) -> Iterator[None]:
+        yield
+
+    async def asynchronous(self, _: Delivery) -> AsyncIterator[None]:
+        yield
+
+
+@pytest.mark.parametrize(
+    "handler", [None, "handle", _Generators, _Generators().plain, _Generators().asynchronous, Delivery]
+)
+def test_what_can_be_no_handler_is_refused(handler: Any) -> None:
+    with pytest.raises(InvalidArgument, match="handler must be an async function"):
+        Worker(mortal()[0], handler)
+
+
+class _Handler:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def __call__(self, delivery: Delivery, tag: str = "") -> None:
+        self.seen.append(delivery.customer + tag)
+
+
+async def test_whatever_returns_something_to_await_is_a_handler() -> None:
+    dispatcher, _ = mortal()
+    handler = _Handler()
+
+    @functools.wraps(handler.__call__)
+    def decorated(delivery: Delivery) -> Awaitable[None]:
+        return handler(delivery, "-decorated")
+
+    def begun(delivery: Delivery) -> Awaitable[None]:
+        return asyncio.ensure_future(handler(delivery, "-begun"))
+
+    async with dispatcher:
+        for form in (handler, handler.__call__, functools.partial(handler, tag="-partial"), decorated, begun):
+            async with working(dispatcher, form):
+                acked = dispatcher.counts["ack"]
+                await publish(dispatcher, 1)
+                await until(lambda acked=acked: dispatcher.counts["ack"] > acked)  # type: ignore[misc]
+    assert handler.seen == ["acme", "acme", "acme-partial", "acme-decorated", "acme-begun"]
+
+
+async def test_a_handler_that_returns_nothing_to_await_ends_it_at_its_first_message() -> None:
+    dispatcher, adapter = mortal()
+    seen: list[str] = []
+
+    def handle(delivery: Delivery) -> None:
+        seen.append(delivery.id)
+
+    async with dispatcher:
+        ids = await publish(dispatcher, 20)
+        unfit: Any = handle
+        with pytest.raises(InvalidArgument, match=r"handler must be an async function.*NoneType"):
+            async with asyncio.timeout(10):
+                await Worker(dispatcher, unfit, concurrency=8).run()
+        assert seen == ids[:1]
+        assert set(adapter.verbs()) == {Verb.RELEASE}
+        assert await dispatcher.backlog() == Backlog(ready=20)
+        assert {delivery.attempt for delivery in await dispatcher.receive(20)} == {1}
 
 
 async def test_after_a_receive_that_left_nothing_it_waits_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
