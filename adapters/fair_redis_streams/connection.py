@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
@@ -25,6 +27,8 @@ from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_redis_streams.errors import to_dispatcher_error
 
 Argument = bytes | str | int | float
+
+_DATABASE = re.compile(r"/?|/[0-9]+/?")
 
 
 class NotSent(BrokerUnavailable):
@@ -61,13 +65,15 @@ class Connections:
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=False,
             )
+            _check_database(url, pool)
             # Looks at the options of the URL; connects to nothing.
             pool.make_connection()  # type: ignore[no-untyped-call]
         except (ValueError, TypeError, RedisError) as error:
             # The URL may hold a password, so neither it nor the library's text is shown.
             raise ConfigurationError(
                 "REDIS_URL is not a URL of Redis: redis://[user:password@]host:port/db, rediss://… for TLS, "
-                "unix://path or embedded:[folder]"
+                "unix://path or embedded:[folder]; db is a whole number, special characters in the user name "
+                "and the password are percent-encoded"
             ) from error
         return cls(pool, timeout_seconds, owned=True)
 
@@ -131,6 +137,14 @@ class Connections:
         if self._owned:
             self._closed = True
             await self._pool.disconnect()
+
+
+def _check_database(url: str, pool: ConnectionPool) -> None:
+    """Raise ValueError for a database that is no whole number ≥ 0; redis-py would take another one."""
+    parts = urlsplit(url)
+    named = parts.scheme == "unix" or _DATABASE.fullmatch(parts.path)
+    if not named or pool.connection_kwargs.get("db", 0) < 0:
+        raise ValueError("db")
 
 
 class _Cancellations:

@@ -21,6 +21,8 @@ _PASSING_CODES = (
 )
 # The code of an error with which a server function ended after a part of its work, see 90_operation.lua.
 _HALF_WAY = "HALFWAY"
+# What SELECT is refused with has no code.
+_NO_DATABASE = "DB index is out of range"
 
 
 class HalfWay(BrokerUnavailable):
@@ -58,6 +60,12 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
         )
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)):
         return BrokerUnavailable(f"Redis can't be reached or doesn't answer in time ({type(error).__name__})")
+    if _NO_DATABASE in str(error):
+        return BrokerUnavailable(
+            "Redis has no database of this number: choose another one in REDIS_URL, or raise `databases` in "
+            "the server's configuration",
+            retryable=False,
+        )
     if code_of(error) == _HALF_WAY:
         reason = str(error).removeprefix(f"{_HALF_WAY} ")
         passing = reason.split(" ", 1)[0] in _PASSING_CODES

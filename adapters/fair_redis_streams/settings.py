@@ -13,7 +13,8 @@ class RedisStreamsSettings(DispatcherSettings):
     url: SecretStr | None = Field(
         None,
         validation_alias="REDIS_URL",
-        description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path, embedded:[folder]",
+        description="redis://[user:password@]host:port/db, rediss://… (TLS), unix://path, embedded:[folder]; "
+        "user name and password percent-encoded",
     )
     shards: int | None = Field(
         None,

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from broker_core import Message, open_dispatcher
 from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_redis_streams.settings import RedisStreamsSettings
+from tests.servers.redis_local import LocalRedis
 
 
 def test_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,12 +24,35 @@ def test_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
         "redis://127.0.0.1:port/0",
         "rediss://127.0.0.1:1/0?ssl_cert_reqs=canary",
         "redis://127.0.0.1:1/0?canary=1",
+        "redis://user:canary@127.0.0.1:1/abc",
+        "redis://127.0.0.1:1/-1",
+        "redis://127.0.0.1:1/1/2",
+        "redis://127.0.0.1:1/²",
+        "redis://127.0.0.1:1?db=-1",
+        "unix:///tmp/socket?db=-1",
+        "unix:///tmp/socket?db=abc",
+        "http://user:canary@127.0.0.1",
     ],
 )
 async def test_url_that_is_none(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL") as refused:
         await open_dispatcher("redis", url=url).open()
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/0", "/3", "/03", "?db=3"])
+async def test_a_database_of_the_server(server: LocalRedis, namespace: str, path: str) -> None:
+    url = f"redis://{server.host}:{server.port}"
+    async with open_dispatcher("redis", url=url + path, namespace=namespace) as dispatcher:
+        await dispatcher.publish([Message("acme")])
+    async with Redis.from_url(f"{url}/{3 if '3' in path else 0}") as client:
+        assert await client.keys(f"*{namespace}*")
+
+
+async def test_a_database_that_the_server_does_not_have(server: LocalRedis) -> None:
+    with pytest.raises(BrokerUnavailable, match=r"database.*REDIS_URL") as refused:
+        await open_dispatcher("redis", url=f"redis://{server.host}:{server.port}/99999").open()
+    assert not refused.value.retryable
 
 
 async def test_wrong_password(url: str, client: Redis) -> None:
