@@ -80,7 +80,7 @@ class App:
                 request_id=call.request_id,
                 problem=problem.kind.name,
                 exc_info=error if problem.kind is problems.INTERNAL else None,
-                reason=None if error is None else str(error),
+                reason=str(error or problem),
             )
         return problem_answer(problem, call.request_id)
 

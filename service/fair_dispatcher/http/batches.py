@@ -10,7 +10,7 @@ from fair_dispatcher.http import problems, trace
 from fair_dispatcher.http.answers import Answer
 from fair_dispatcher.http.batcher import publish_each
 from fair_dispatcher.http.idempotency import Claim
-from fair_dispatcher.http.lines import TOO_LONG, line_groups
+from fair_dispatcher.http.lines import TOO_LONG, Numbered, line_groups
 from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.http.publishing import refused
 from fair_dispatcher.http.service import Call, decode
@@ -25,8 +25,9 @@ _decoder = msgspec.json.Decoder(MessageLine)
 async def publish_batch(call: Call) -> Answer:
     """Store the messages of all lines as they come; the answer tells of each, in order, at the end.
 
-    What is wrong with one line doesn't touch the others. Memory is bounded: a few parts of the body, and the
-    answer, which has at most max_batch_messages lines and one that says so.
+    Blank lines get no answer, so each answer has the number of its `line`. What is wrong with one line
+    doesn't touch the others. Memory is bounded: a few parts of the body, and the answer, which has at most
+    max_batch_messages lines and one that says so.
     """
     if call.media_type not in _TAKEN:
         raise Problem(problems.UNSUPPORTED_MEDIA_TYPE, "application/x-ndjson is read here")
@@ -36,7 +37,7 @@ async def publish_batch(call: Call) -> Answer:
     headers: dict[str, str] = {}
     try:
         async for lines in line_groups(call.body, parts, settings.max_body_bytes, MOST_PER_CALL):
-            await batch.publish(lines[: settings.max_batch_messages - batch.count], len(lines))
+            await batch.publish(lines)
     except Problem as problem:
         if not batch.count:
             raise
@@ -55,53 +56,58 @@ class _Batch:
         self._carried = trace.carried(call.headers)
         self._given_up: Problem | None = None
         self._full = False
+        self._last = 0  # the number of the last line that was read
         self.answer = bytearray()
         self.count = 0
 
-    async def publish(self, lines: list[bytes], came: int) -> None:
-        """Publish these lines, the first of those that came."""
-        if lines:
-            results = await self._results(lines)
-            self.answer += encode_lines(results)
-            self.count += len(lines)
-        if len(lines) < came and not self._full:
+    async def publish(self, lines: list[Numbered]) -> None:
+        """Publish these lines, as far as there may be so many."""
+        most = self._call.service.settings.max_batch_messages
+        taken = lines[: most - self.count]
+        if taken:
+            outcomes = await self._outcomes([line for _, line in taken])
+            told = [_told(number, outcome) for (number, _), outcome in zip(taken, outcomes, strict=True)]
+            self.answer += encode_lines(told)
+            self.count += len(taken)
+            self._last = taken[-1][0]
+        if len(taken) < len(lines) and not self._full:
             self._full = True
-            most = self._call.service.settings.max_batch_messages
             self.end(
                 Problem(problems.TOO_LARGE, f"at most {most} lines are read; this and later ones were not")
             )
 
     def end(self, problem: Problem) -> None:
         """Tell, in one more line, why there is none for what follows."""
-        self.answer += encode_lines([self._told(problem)])
+        self.answer += encode_lines([_told(self._last + 1, problem)])
 
-    async def _results(self, lines: list[bytes]) -> list[PublishedLine]:
-        results: list[PublishedLine | None] = [None] * len(lines)
+    async def _outcomes(self, lines: list[bytes]) -> list[str | Problem]:
+        """Return the id of each line's message, or what is wrong with it."""
+        outcomes: list[str | Problem | None] = [None] * len(lines)
         if self._given_up is None:
             try:
                 self._call.service.rates.use(self._call.key, len(lines))
             except Problem as problem:
-                return [self._told(problem)] * len(lines)
+                return [problem] * len(lines)
         messages: list[Message] = []
         claimed: list[tuple[int, Claim | None]] = []
         for place, line in enumerate(self._decoded(lines)):
             try:
                 message, claim = self._message(line)
             except Problem as problem:
-                results[place] = self._told(problem)
+                outcomes[place] = problem
                 continue
             if claim is not None and claim.id is not None:
-                results[place] = PublishedLine(claim.id)
+                outcomes[place] = claim.id
                 continue
             messages.append(message)
             claimed.append((place, claim))
         for (place, claim), outcome in zip(claimed, await self._publish(messages), strict=True):
             if isinstance(outcome, str):
                 self._call.service.idempotency.stored(claim, outcome)
-                results[place] = PublishedLine(outcome)
+                outcomes[place] = outcome
             else:
-                results[place] = self._told(refused(self._call, claim, outcome))
-        return [result for result in results if result is not None]
+                outcomes[place] = refused(self._call, claim, outcome)
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def _decoded(self, lines: list[bytes]) -> list[MessageLine | Problem]:
         try:
@@ -158,5 +164,8 @@ class _Batch:
             )
         return outcomes
 
-    def _told(self, problem: Problem) -> PublishedLine:
-        return PublishedLine(problem=problem.document())
+
+def _told(number: int, outcome: str | Problem) -> PublishedLine:
+    if isinstance(outcome, Problem):
+        return PublishedLine(number, problem=outcome.document())
+    return PublishedLine(number, outcome)

@@ -35,6 +35,7 @@ class Budget:
 
 
 _CLOSE = {"connection": "close"}
+_AS_IT_IS = b"identity"
 
 
 class Body:
@@ -47,8 +48,8 @@ class Body:
         self.held_bytes = 0
 
     async def read(self, most_bytes: int, within_seconds: float) -> bytes:
-        """Return the whole body. Raises Problem if it is larger or slower, ClientGone."""
-        self._check_length(most_bytes)
+        """Return the whole body. Raises Problem if it is larger, slower or encoded, ClientGone."""
+        self._check_head(most_bytes)
         parts: list[bytes] = []
         size_bytes = 0
         try:
@@ -71,7 +72,7 @@ class Body:
         self, most_bytes: int, part_seconds: float, within_seconds: float
     ) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises Problem, ClientGone."""
-        self._check_length(most_bytes)
+        self._check_head(most_bytes)
         size_bytes = 0
         loop = asyncio.get_running_loop()
         end = loop.time() + within_seconds
@@ -104,7 +105,13 @@ class Body:
             raise ClientGone
         return event.get("body", b""), event.get("more_body", False)
 
-    def _check_length(self, most_bytes: int) -> None:
+    def _check_head(self, most_bytes: int) -> None:
+        if self._headers.get(b"content-encoding", _AS_IT_IS).strip().lower() not in (_AS_IT_IS, b""):
+            raise Problem(
+                problems.UNSUPPORTED_MEDIA_TYPE,
+                "a body with a Content-Encoding isn't read: send it as it is",
+                headers={"accept-encoding": _AS_IT_IS.decode()},
+            )
         length = self._headers.get(b"content-length")
         # The server has made sure that it is a number.
         if length is not None and int(length) > most_bytes:

@@ -12,8 +12,10 @@ import structlog
 
 from broker_core import FairDispatcher, Message
 from broker_core.errors import DispatcherError
+from fair_dispatcher.http.problems import problem_of
 
 SUFFIX = ".health"
+MOST_NAMESPACE_CHARACTERS = 64
 CUSTOMER = "health"
 FRESH_SECONDS = 5.0
 PROBE_SECONDS = 3.0
@@ -23,7 +25,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What came of the last try: "ok", or what kind of problem it is."""
+    """What came of the last try: "ok", or the name of a kind of problem, or what is told in wire.Health."""
 
     publish: str
     receive: str
@@ -32,6 +34,11 @@ class Ability:
     def ready(self) -> bool:
         """Whether both work."""
         return self.publish == self.receive == "ok"
+
+
+def probed_namespace(namespace: str) -> str:
+    """Return the namespace to try with: that of another service may be the same, and either goes on well."""
+    return namespace[: MOST_NAMESPACE_CHARACTERS - len(SUFFIX)] + SUFFIX
 
 
 class Health:
@@ -69,7 +76,7 @@ class Health:
             self._known = trying.result(), monotonic()
 
     async def _try(self) -> Ability:
-        publish = receive = "timed out"
+        publish = receive = "timed-out"
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 try:
@@ -77,7 +84,7 @@ class Health:
                     await dispatcher.publish(Message(CUSTOMER))
                     publish = "ok"
                 except DispatcherError as error:
-                    publish = type(error).__name__
+                    publish = _told("publish", error)
                     if self._dispatcher is None:
                         receive = publish
                         return Ability(publish, receive)
@@ -94,8 +101,8 @@ class Health:
             deliveries = await dispatcher.receive(1, PROBE_SECONDS if published else 0.0)
             await dispatcher.ack(deliveries)
         except DispatcherError as error:
-            return type(error).__name__
-        return "ok" if deliveries or not published else "nothing came"
+            return _told("receive", error)
+        return "ok" if deliveries or not published else "nothing-came"
 
     async def _open(self) -> FairDispatcher:
         if self._dispatcher is None:
@@ -108,3 +115,8 @@ class Health:
         dispatcher, self._dispatcher = self._dispatcher, None
         if dispatcher is not None:
             await dispatcher.close()
+
+
+def _told(what: str, error: DispatcherError) -> str:
+    _log.warning(f"{what} doesn't work in the namespace of readiness", reason=str(error))
+    return problem_of(error).kind.name

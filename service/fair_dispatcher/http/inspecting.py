@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from broker_core import Backlog, CustomerPolicy, DeadLetter
 from broker_core.model import CustomerBacklog
-from fair_dispatcher.http import problems, queries
+from fair_dispatcher.http import queries
 from fair_dispatcher.http.answers import Answer, json_answer
-from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.http.service import Call
 from fair_dispatcher.http.wire import (
     BacklogBody,
@@ -25,7 +24,7 @@ async def customers(call: Call) -> Answer:
     """List customers that have a message or a policy."""
     limit, cursor = queries.whole_number(call, "limit", 100, queries.MOST_ENTRIES), queries.cursor(call)
     if call.key is None or call.key.customers is None:
-        page = await call.service.dispatcher.customers(limit, cursor)
+        page = await queries.listed(call.service.dispatcher.customers(limit, cursor))
         entries, next_cursor = page.items, page.cursor
     else:
         entries, next_cursor = await _own_customers(call, sorted(call.key.customers), limit, cursor)
@@ -61,7 +60,7 @@ async def customer(call: Call) -> Answer:
 async def customer_dead_letters(call: Call) -> Answer:
     """List dead letters of a customer, the oldest death first."""
     limit, cursor = queries.whole_number(call, "limit", 50, queries.MOST_ENTRIES), queries.cursor(call)
-    page = await call.service.dispatcher.dead_letters(call.customer, limit, cursor)
+    page = await queries.listed(call.service.dispatcher.dead_letters(call.customer, limit, cursor))
     return json_answer(DeadLetters([dead_letter_entry(letter) for letter in page], page.cursor))
 
 
@@ -69,7 +68,7 @@ async def dead_letters(call: Call) -> Answer:
     """List dead letters of all customers; for a bound key of its own, one customer after another."""
     limit, cursor = queries.whole_number(call, "limit", 50, queries.MOST_ENTRIES), queries.cursor(call)
     if call.key is None or call.key.customers is None:
-        page = await call.service.dispatcher.dead_letters(None, limit, cursor)
+        page = await queries.listed(call.service.dispatcher.dead_letters(None, limit, cursor))
         letters, next_cursor = page.items, page.cursor
     else:
         letters, next_cursor = await _own_dead_letters(call, sorted(call.key.customers), limit, cursor)
@@ -82,7 +81,8 @@ async def _own_dead_letters(
     number, _, inner = (cursor or "0:").partition(":")
     found: list[DeadLetter] = []
     for place in range(_place(number, own), len(own)):
-        page = await call.service.dispatcher.dead_letters(own[place], limit - len(found), inner or None)
+        listing = call.service.dispatcher.dead_letters(own[place], limit - len(found), inner or None)
+        page = await queries.listed(listing)
         found += page.items
         if page.cursor is not None:
             return found, f"{place}:{page.cursor}"
@@ -106,5 +106,5 @@ def _place(cursor: str | None, own: list[str]) -> int:
         return 0
     place = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) <= 9 else len(own)
     if place >= len(own):
-        raise Problem(problems.INVALID, "cursor has to be one that the listing gave")
+        raise queries.wrong_cursor()
     return place

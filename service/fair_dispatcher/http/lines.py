@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator
 
 from fair_dispatcher.http.bodies import Body
 
+# A line and its number in the body, from 1.
+Numbered = tuple[int, bytes]
 # Stands for a line that is longer than allowed.
 TOO_LONG = b"\x00"
 
 
 async def line_groups(
     body: Body, parts: AsyncIterator[bytes], most_line_bytes: int, most_lines: int
-) -> AsyncIterator[list[bytes]]:
+) -> AsyncIterator[list[Numbered]]:
     """Yield lines that aren't blank, up to most_lines together; what is read counts against the budget.
 
     A line longer than most_line_bytes comes as TOO_LONG.
     """
     rest = b""
+    number = 1  # of the line that is open
     skipping = False
     async for part in parts:
         body.hold(len(part))
@@ -32,15 +35,18 @@ async def line_groups(
             lines[0] = TOO_LONG
         rest, skipping = _kept(tail, most_line_bytes, False)
         whole = [
-            TOO_LONG if len(line) > most_line_bytes else line for line in lines if not line.isspace() and line
+            (place, TOO_LONG if len(line) > most_line_bytes else line)
+            for place, line in enumerate(lines, number)
+            if not line.isspace() and line
         ]
+        number += len(lines)
         for start in range(0, len(whole), most_lines):
             yield whole[start : start + most_lines]
         _hold_only(body, rest)
     if skipping:
-        yield [TOO_LONG]
+        yield [(number, TOO_LONG)]
     elif rest and not rest.isspace():
-        yield [rest]
+        yield [(number, rest)]
 
 
 def _hold_only(body: Body, rest: bytes) -> None:

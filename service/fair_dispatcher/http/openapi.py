@@ -85,6 +85,9 @@ _PROBLEM: Document = {
         "detail": {"type": "string"},
         "request_id": {"type": "string"},
         "retry_after": {"type": "number", "description": "Seconds after which to try again."},
+        "index": {"type": "integer", "description": "Which of the receipts it is about, from 0."},
+        "publish": {"type": "string", "description": "Of not-ready: as in Health."},
+        "receive": {"type": "string", "description": "Of not-ready: as in Health."},
     },
 }
 
@@ -187,7 +190,9 @@ def _success(operation: Operation) -> Document:
     if operation.html:
         found["content"] = {"text/html": {"schema": {"type": "string"}}}
     elif operation.lines and operation.answer is not None:
-        described = f"One {operation.answer.__name__} a line, in the order of the request's lines."
+        described = (
+            f"One {operation.answer.__name__} a line, in the order of the request's lines but for blank ones."
+        )
         found["content"] = {"application/x-ndjson": {"schema": {"type": "string", "description": described}}}
     elif operation.answer is not None:
         found["content"] = {"application/json": {"schema": _reference(operation.answer)}}

@@ -181,6 +181,7 @@ OPERATIONS = (
             problems.TIMED_OUT,
             problems.KEY_REUSED,
             problems.TOO_LARGE,
+            problems.UNSUPPORTED_MEDIA_TYPE,
             problems.INVALID,
             problems.BACKLOG_FULL,
             problems.BROKER_FULL,

@@ -37,7 +37,9 @@ METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "The address doesn't know t
 TIMED_OUT = Kind("timed-out", 408, "The body came too slowly")
 KEY_REUSED = Kind("idempotency-key-reused", 409, "The same Idempotency-Key came with another message")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
-UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body has another type than is read here")
+UNSUPPORTED_MEDIA_TYPE = Kind(
+    "unsupported-media-type", 415, "The body has another type or encoding than is read here"
+)
 INVALID = Kind("invalid", 422, "A value is outside its range")
 UNSUPPORTED = Kind("unsupported", 422, "The broker that is in use doesn't offer this")
 BACKLOG_FULL = Kind("backlog-full", 429, "The customer's backlog is at its limit")

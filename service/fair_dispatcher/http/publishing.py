@@ -18,11 +18,16 @@ _decoder = msgspec.json.Decoder(MessageBody)
 
 
 async def publish(call: Call) -> Answer:
-    """Store one message; the answer comes when it is as durable as the broker makes it."""
+    """Store one message; the answer comes when it is as durable as the broker makes it.
+
+    A body of any other type than `application/json` is the payload itself, byte by byte. So curl's `-d` needs
+    `-H 'Content-Type: application/json'`: without it the JSON text is stored as the payload.
+    """
     service, settings = call.service, call.service.settings
-    cost = queries.whole_number(call, "cost", 1, 1_000_000)
+    cost = queries.whole_number(call, "cost", 1, service.dispatcher.settings.max_cost)
     data = await call.body.read(settings.max_body_bytes, settings.body_seconds)
     if call.media_type == b"application/json":
+        queries.refuse(call, MessageBody.__struct_fields__, "belongs into the JSON body")
         body = decode(_decoder, data)
         try:
             payload = payload_of(body)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterable
+from typing import TypeVar
 from urllib.parse import parse_qs
 
+from broker_core.errors import InvalidArgument
 from fair_dispatcher.http import problems
 from fair_dispatcher.http.problems import Problem
 from fair_dispatcher.http.service import Call
+
+T = TypeVar("T")
 
 MOST_ENTRIES = 1000
 MOST_CURSOR_CHARACTERS = 2000
@@ -23,12 +28,32 @@ def whole_number(call: Call, name: str, default: int, most: int) -> int:
     return number
 
 
+def refuse(call: Call, names: Iterable[str], reason: str) -> None:
+    """Raise Problem, with the reason, if one of these is given."""
+    for name in names:
+        if _given(call, name) is not None:
+            raise Problem(problems.INVALID, f"{name} {reason}")
+
+
 def cursor(call: Call) -> str | None:
     """Return the cursor of a listing, None at its begin. Raises Problem."""
     given = _given(call, "cursor")
     if given is not None and not 1 <= len(given) <= MOST_CURSOR_CHARACTERS:
-        raise Problem(problems.INVALID, "cursor has to be one that the listing gave")
+        raise wrong_cursor()
     return given
+
+
+def wrong_cursor() -> Problem:
+    """Return what a cursor of somewhere else is answered with."""
+    return Problem(problems.INVALID, "cursor has to be one that the listing gave")
+
+
+async def listed(listing: Awaitable[T]) -> T:
+    """Return a part of a listing whose limit and customer were checked. Raises Problem for a wrong cursor."""
+    try:
+        return await listing
+    except InvalidArgument:
+        raise wrong_cursor() from None
 
 
 def _given(call: Call, name: str) -> str | None:

@@ -30,7 +30,8 @@ def fields_of(schema: dict[str, Any]) -> Iterator[Field]:
     """Yield the members of an object."""
     required = schema.get("required", [])
     for name, member in schema.get("properties", {}).items():
-        limits = [
+        limits = [member["description"]] if "description" in member else []
+        limits += [
             f"{words} {member[key]}"
             for key, words in _LIMITS.items()
             if member.get(key) not in (None, {}, "")

@@ -23,7 +23,7 @@ from fair_dispatcher.http.tables import Tables
 from fair_dispatcher.http.waits import Waits
 from fair_dispatcher.keys.model import Key, Keyring
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Keys(Protocol):
@@ -121,7 +121,8 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Problem(problems.INVALID, str(error)) from None
+        known = ", ".join(decoder.type.__struct_fields__) if "unknown field" in str(error) else ""
+        raise Problem(problems.INVALID, f"{error} (known are {known})" if known else str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error) if isinstance(error, msgspec.DecodeError) else "it is no JSON in UTF-8"
         raise Problem(problems.INVALID_REQUEST, reason) from None

@@ -56,7 +56,10 @@ class ServiceSettings(EnvironmentSettings):
     write_seconds: Seconds = Field(30.0, description="how long a client may not read what it asked for")
     idle_seconds: Seconds = Field(75.0, description="how long a connection is kept between requests")
     longest_wait_seconds: float = Field(
-        30.0, ge=0, le=30, description="a long poll ends after this, though it asked for longer"
+        30.0,
+        ge=0,
+        le=30,
+        description="a longer `wait` of a long poll is cut to this; one above 30 is refused",
     )
     rate: float | None = Field(
         None, gt=0, le=1e9, description="requests and published messages a second of a key, of all processes"

@@ -27,7 +27,8 @@ async def ready(call: Call) -> Answer:
     ability = await call.service.health.ability()
     if not ability.ready:
         more = {"publish": ability.publish, "receive": ability.receive}
-        raise Problem(problems.NOT_READY, retry_after=5, more=more)
+        detail = f"publish: {ability.publish}; receive: {ability.receive}"
+        raise Problem(problems.NOT_READY, detail, retry_after=5, more=more)
     return json_answer(Health("ok", ability.publish, ability.receive))
 
 

@@ -51,8 +51,9 @@ class Published(Struct):
 
 
 class PublishedLine(Struct, omit_defaults=True):
-    """What became of one line of a batch: the id of its message, or the problem."""
+    """What became of the line with this number, counted from 1: its message's id, or the problem."""
 
+    line: int
     id: str | None = None
     problem: dict[str, Any] | None = None
 
@@ -218,7 +219,7 @@ class Counted(Struct):
 
 
 class Health(Struct):
-    """Whether the service can do its work: each part is ok or says what is wrong."""
+    """Whether it can do its work: each part is ok, a problem's name, timed-out, nothing-came or ending."""
 
     status: str
     publish: str = "ok"

@@ -8,13 +8,14 @@ import resource
 import signal
 import socket
 import sys
+from dataclasses import replace
 
 import structlog
 
 from broker_core.errors import DispatcherError
 from fair_dispatcher import logs
 from fair_dispatcher.http.app import App
-from fair_dispatcher.http.health import SUFFIX, Health
+from fair_dispatcher.http.health import Health, probed_namespace
 from fair_dispatcher.http.server import HttpServer
 from fair_dispatcher.http.service import Keys, Service
 from fair_dispatcher.http.settings import ServiceSettings
@@ -65,7 +66,8 @@ async def _serve(lifeline: Lifeline[ServeOptions]) -> None:
         dispatcher = await connect(options, ending)
         if dispatcher is None:
             return
-        health = Health(lambda: dispatcher_of(options, SUFFIX))
+        probing = replace(options, namespace=probed_namespace(dispatcher.settings.namespace))
+        health = Health(lambda: dispatcher_of(probing))
         tables = Tables(TableFiles(options.idempotency_table, options.rates_table))
         service = Service(dispatcher, settings, keys, health, tables)
         try:

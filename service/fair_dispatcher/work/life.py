@@ -44,13 +44,10 @@ async def connect(options: RunOptions, ending: Ending) -> FairDispatcher | None:
     return await outcome(opening)
 
 
-def dispatcher_of(options: RunOptions, suffix: str = "") -> FairDispatcher:
-    """Make a dispatcher of the run's namespace, or of the one whose name has the suffix."""
+def dispatcher_of(options: RunOptions) -> FairDispatcher:
+    """Make a dispatcher of the run's namespace."""
     settings = {} if options.namespace is None else {"namespace": options.namespace}
-    made = open_dispatcher(options.broker, options.url, **settings)
-    if not suffix:
-        return made
-    return open_dispatcher(options.broker, options.url, namespace=made.settings.namespace + suffix)
+    return open_dispatcher(options.broker, options.url, **settings)
 
 
 async def outcome(task: asyncio.Future[T]) -> T | None:

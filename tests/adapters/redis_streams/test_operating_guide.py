@@ -18,6 +18,7 @@ import broker_core
 import fair_redis_streams
 from broker_core import CustomerPolicy, FairDispatcher, Message, open_dispatcher
 from broker_core.errors import BrokerUnavailable
+from fair_dispatcher.http.health import probed_namespace
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "operating-redis.md").read_text("utf-8")
 SOURCES = "".join(
@@ -112,6 +113,10 @@ async def test_the_user_may_do_everything_in_its_namespace_and_nothing_else(url:
         await client.function_flush()  # it may load them, too
         async with open_dispatcher("redis", theirs, namespace="sms", dedup_window=60, shards=1) as d:
             await use_everything(d, client)
+        probed = probed_namespace("sms")
+        async with open_dispatcher("redis", theirs, namespace=probed, dedup_window=60, shards=1) as d:
+            await d.publish(Message("health"))
+            await d.ack(await d.receive(1, wait=5))
         with pytest.raises(BrokerUnavailable, match="right") as refused:
             await open_dispatcher("redis", theirs, namespace="other").open()
         assert not refused.value.retryable

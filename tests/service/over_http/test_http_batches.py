@@ -80,11 +80,14 @@ async def test_a_bad_line_does_not_touch_the_others(api: Api, client: httpx.Asyn
     payloads = [delivery.message.payload for delivery in await api.dispatcher.receive(100, 5.0)]
     assert payloads == [b"a", b"\xff", b"c", b"last"]
     assert results[7]["id"] == results[9]["id"]
+    assert [one["line"] for one in results] == [1, 2, *range(5, 15)]
 
 
 @pytest.mark.parametrize("step", [1, 7, 100])
 async def test_the_parts_in_which_it_comes_do_not_matter(in_memory: Place, step: int) -> None:
-    whole = b"".join(line(payload=str(n)) for n in range(20)) + b"x" * 300 + b"\n" + line(payload="20")
+    whole = (
+        b"".join(line(payload=str(n)) for n in range(20)) + b"\n" + b"x" * 300 + b"\n" + line(payload="20")
+    )
 
     async def parts() -> AsyncIterator[bytes]:
         for start in range(0, len(whole), step):
@@ -93,6 +96,7 @@ async def test_the_parts_in_which_it_comes_do_not_matter(in_memory: Place, step:
     async with served(in_memory, {"max_body_bytes": 200}) as api, api.with_key(*EVERYTHING) as client:
         results = await post(client, parts())
         assert kinds(results) == ["id"] * 20 + ["too-large", "id"]
+        assert [one["line"] for one in results] == [*range(1, 21), 22, 23]
         deliveries = await api.dispatcher.receive(100)
         assert [delivery.message.payload for delivery in deliveries] == [b"%d" % n for n in range(21)]
 
@@ -114,6 +118,7 @@ async def test_limits_of_lines_and_bytes(in_memory: Place) -> None:
             assert kinds(await post(client, line() * 3)) == ["id"] * 3
             results = await post(client, line() * 5)
             assert kinds(results) == ["id"] * 3 + ["too-large"]
+            assert [one["line"] for one in results] == [1, 2, 3, 4]
             answer = await client.post("/v1/messages", content=b"x" * 2001, headers=NDJSON)
             assert problem(answer) == "too-large"
 
@@ -123,7 +128,10 @@ async def test_limits_of_lines_and_bytes(in_memory: Place) -> None:
                     yield b" " * 100
 
             results = await post(client, longer())
-            assert kinds(results) == ["id", "too-large"]
+            assert [(one["line"], kind) for one, kind in zip(results, kinds(results), strict=True)] == [
+                (1, "id"),
+                (2, "too-large"),
+            ]
         assert (await api.dispatcher.backlog()).ready == 7
 
 
@@ -149,6 +157,17 @@ async def test_other_types_are_refused_and_nothing_is_no_mistake(in_memory: Plac
     async with served(in_memory) as api, api.with_key(*EVERYTHING) as client:
         assert problem(await client.post("/v1/messages", json={})) == "unsupported-media-type"
         assert await post(client, b"") == []
+        coded = await client.post(
+            "/v1/messages", content=b"x", headers={**NDJSON, "content-encoding": "gzip"}
+        )
+        assert problem(coded) == "unsupported-media-type"
+
+
+async def test_an_unknown_member_is_told_with_those_that_are_known(in_memory: Place) -> None:
+    async with served(in_memory) as api, api.with_key(*EVERYTHING) as client:
+        (result,) = await post(client, line(id="order-17"))
+        assert "unknown field `id`" in result["problem"]["detail"]
+        assert "idempotency_key" in result["problem"]["detail"]
 
 
 async def test_a_batch_counts_against_the_rate(in_memory: Place) -> None:

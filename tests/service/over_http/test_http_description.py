@@ -80,6 +80,22 @@ def test_every_operation_and_problem_is_described() -> None:
     assert references | in_words == set(described["components"]["schemas"])
 
 
+def test_further_members_of_a_problem_are_described() -> None:
+    members = {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "request_id",
+        "retry_after",
+        "index",
+        "publish",
+        "receive",
+    }
+    assert document()["components"]["schemas"]["Problem"]["properties"].keys() == members
+    assert "Which of the receipts it is about, from 0." in html()
+
+
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog.testing
 
-from broker_core import FairDispatcher
+from broker_core import FairDispatcher, open_dispatcher
 from broker_core.errors import BrokerFull, BrokerUnavailable
 from fair_dispatcher.http import health
 from fair_dispatcher.http.health import Ability, Health
 from tests.service.over_http.brokers import Place
+from tests.service.over_http.inside import problem, served
+
+
+class NotSent(BrokerUnavailable):
+    """As adapters have errors of their own."""
 
 
 class Clock:
@@ -45,9 +51,9 @@ def failing(place: Place, verb: str, error: Exception) -> Callable[[], FairDispa
 @pytest.mark.parametrize(
     ("verb", "error", "expected"),
     [
-        ("publish", BrokerFull("full"), Ability("BrokerFull", "ok")),
-        ("receive", BrokerUnavailable("x"), Ability("ok", "BrokerUnavailable")),
-        ("open", BrokerUnavailable("x"), Ability("BrokerUnavailable", "BrokerUnavailable")),
+        ("publish", BrokerFull("no room left"), Ability("broker-full", "ok")),
+        ("receive", BrokerUnavailable("no room left"), Ability("ok", "broker-unavailable")),
+        ("open", NotSent("no room left"), Ability("broker-unavailable", "broker-unavailable")),
     ],
 )
 async def test_each_ability_is_told_by_itself(
@@ -56,11 +62,32 @@ async def test_each_ability_is_told_by_itself(
     broken = failing(in_memory, verb, error)
     make: list[Callable[[], FairDispatcher]] = [broken, lambda: in_memory.dispatcher(health.SUFFIX)]
     tried = Health(lambda: make[0]())
-    assert await tried.ability() == expected
+    with structlog.testing.capture_logs() as lines:
+        assert await tried.ability() == expected
+    assert [line["reason"] for line in lines] == ["no room left"]
     assert not expected.ready
     make.pop(0)
     assert await tried.ability() == expected  # known for some seconds
     clock.now += health.FRESH_SECONDS
+    assert (await tried.ability()).ready
+    await tried.close()
+
+
+async def test_not_ready_is_told_in_words_that_stay(in_memory: Place) -> None:
+    async with served(in_memory) as api, api.client(None) as client:
+        api.service.health = Health(failing(in_memory, "publish", NotSent("at 10.0.0.1")))
+        with structlog.testing.capture_logs() as lines:
+            answer = await client.get("/health/ready")
+        assert problem(answer) == "not-ready"
+        document = answer.json()
+        assert (document["publish"], document["receive"]) == ("broker-unavailable", "ok")
+        assert document["detail"] == "publish: broker-unavailable; receive: ok"
+        assert all(line["reason"] for line in lines if line["log_level"] == "warning")
+
+
+@pytest.mark.parametrize("length", [1, 57, 58, 64])
+async def test_every_namespace_has_one_to_try_in(length: int) -> None:
+    tried = Health(lambda: open_dispatcher("memory", namespace=health.probed_namespace("n" * length)))
     assert (await tried.ability()).ready
     await tried.close()
 
@@ -100,5 +127,5 @@ async def test_a_broker_that_hangs_is_not_ready(
         return dispatcher
 
     tried = Health(make)
-    assert await tried.ability() == Ability("timed out", "timed out")
+    assert await tried.ability() == Ability("timed-out", "timed-out")
     await tried.close()

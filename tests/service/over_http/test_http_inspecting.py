@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from broker_core import CustomerPolicy, Message
+from broker_core.errors import InvalidArgument
+from fair_dispatcher.keys.model import Scope
 from tests.service.over_http.brokers import Place
 from tests.service.over_http.inside import EVERYTHING, Api, problem, served
 
@@ -115,6 +117,30 @@ async def test_queries_and_addresses_that_are_wrong(in_memory: Place) -> None:
         answer = await client.delete("/v1/customers/a")
         assert (problem(answer), answer.headers["allow"]) == ("method-not-allowed", "GET")
         assert (await client.head("/v1/customers/a")).status_code == 200
+
+
+async def test_a_cursor_of_somewhere_else_is_refused_in_words_of_the_service(
+    in_memory: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise InvalidArgument("cursor must be one that customers() returned")
+
+    async with served(in_memory) as api:
+        for verb in ("customers", "dead_letters"):
+            monkeypatch.setattr(api.dispatcher, verb, refuse)
+        async with (
+            api.with_key(*EVERYTHING) as whole,
+            api.with_key(Scope.ADMIN, customers=["acme"]) as bound,
+        ):
+            for client, path in (
+                (whole, "/v1/customers"),
+                (whole, "/v1/dead-letters"),
+                (bound, "/v1/dead-letters"),
+                (whole, "/v1/customers/acme/dead-letters"),
+            ):
+                answer = await client.get(path)
+                assert problem(answer) == "invalid"
+                assert answer.json()["detail"] == "cursor has to be one that the listing gave"
 
 
 async def test_health(api: Api) -> None:

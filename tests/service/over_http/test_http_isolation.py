@@ -140,6 +140,7 @@ async def test_lines_of_others_are_refused_one_by_one(api: Api, operation: Opera
         lines = [json.dumps({"customer": one, "payload": "x"}) for one in (FOREIGN, OWN, ABSENT)]
         answer = await client.post(operation.path, content="\n".join(lines), headers=NDJSON)
         foreign, own, absent = [json.loads(line) for line in answer.text.splitlines()]
+        assert (foreign.pop("line"), own.pop("line"), absent.pop("line")) == (1, 2, 3)
         assert foreign == absent
         assert foreign["problem"]["type"].endswith(":unknown-customer")
         assert "id" in own

@@ -55,6 +55,35 @@ async def test_bytes_are_stored_from_base64_and_from_any_other_type(
     assert (message.payload, message.cost) == (payload, 7)
 
 
+async def test_a_body_that_is_encoded_is_refused(in_memory: Place) -> None:
+    async with served(in_memory) as api, api.with_key(*EVERYTHING) as client:
+        for address in (MESSAGES, "/v1/deliveries"):
+            answer = await client.post(address, content=b"x", headers={"content-encoding": "gzip"})
+            assert problem(answer) == "unsupported-media-type"
+            assert "Content-Encoding" in answer.json()["detail"]
+            assert answer.headers["accept-encoding"] == "identity"
+        answer = await client.post(MESSAGES, content=b"x", headers={"content-encoding": "Identity"})
+        assert answer.status_code == 202
+        assert (await the_only(api)).payload == b"x"
+
+
+async def test_the_largest_cost_is_the_one_that_is_set(in_memory: Place) -> None:
+    async with served(in_memory, max_cost=50) as api, api.with_key(*EVERYTHING) as client:
+        for cost in ("0", "51", "x"):
+            answer = await client.post(f"{MESSAGES}?cost={cost}", content=b"x")
+            assert problem(answer) == "invalid"
+            assert "from 1 to 50" in answer.json()["detail"]
+        assert (await client.post(f"{MESSAGES}?cost=50", content=b"x")).status_code == 202
+
+
+@pytest.mark.parametrize("query", ["cost=5", "headers=x", "payload="])
+async def test_what_belongs_into_the_body_is_refused_beside_it(in_memory: Place, query: str) -> None:
+    async with served(in_memory) as api, api.with_key(*EVERYTHING) as client:
+        answer = await client.post(f"{MESSAGES}?{query}", json={"payload": "x"})
+        assert problem(answer) == "invalid"
+        assert answer.json()["detail"] == f"{query.partition('=')[0]} belongs into the JSON body"
+
+
 @pytest.mark.parametrize("customer", ["a/b", "..", "a b", "ümläut", "a%2Fb", "?", "a" * 200, "*[}"])
 async def test_any_name_reaches_its_customer(api: Api, client: httpx.AsyncClient, customer: str) -> None:
     answer = await client.post(
