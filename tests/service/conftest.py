@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fair_dispatcher.commands.options import Target
 from tests.servers.redis_local import LocalRedis
 from tests.service.command_line import MemoryCommands, plain_environment
 from tests.service.work_run import Workplace
@@ -24,7 +25,8 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> MemoryCommands:
-    """Commands on an empty namespace in memory."""
+    """Commands on an empty namespace in memory, which they share as they run in one process."""
+    monkeypatch.setattr(Target, "in_one_process", False)
     for variable in os.environ.keys() - plain_environment().keys():
         monkeypatch.delenv(variable)
     return MemoryCommands(f"commands-{next(_numbers)}")

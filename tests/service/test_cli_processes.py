@@ -190,7 +190,7 @@ def test_a_terminal_shows_a_bar_and_broken_lines(commands: Commands, tmp_path: P
     file = tmp_path / "messages.ndjson"
     file.write_bytes(LINE * 1000 + b"?\n" + LINE * 1000)
     code, shown = on_terminal(commands, "publish", str(file), "--on-error", "skip")
-    assert code == 0
+    assert code == 1
     assert "━" in shown
     assert "2,000 messages" in shown
     assert "line 1001 skipped: not JSON" in shown

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from broker_core import FairDispatcher, Message
-from broker_core.errors import BrokerFull, DispatcherError, PublishFailed
+from broker_core.errors import BrokerFull, BrokerUnavailable, DispatcherError, PublishFailed
+from fair_dispatcher.cli import app
 from fair_dispatcher.publishing.publisher import BATCH_MESSAGES
 from tests.service.command_line import MemoryCommands, documents
 
@@ -87,7 +89,7 @@ def test_the_summary_says_where_to_go_on(commands: MemoryCommands) -> None:
 def test_broken_lines_are_skipped_where_that_is_wanted(commands: MemoryCommands) -> None:
     given = "[]\n" + line(1) + "{}\n" + line(2) + "x\n"
     result = commands("publish", "-", "--on-error", "skip", given=given)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         "fairdispatch: line 1 skipped: a JSON object is needed, not an array",
         "fairdispatch: line 3 skipped: the field customer is missing",
@@ -150,6 +152,31 @@ def test_lines_of_a_batch_that_was_stored_in_part_are_told_apart(
     assert "published 2 messages" in result.stdout
     assert "not known whether 2 of the lines 3–6 are stored" in result.stdout
     assert "go on at line 3" in result.stdout
+
+
+def test_a_broker_that_is_away_from_the_start_is_summed_up_too(
+    commands: MemoryCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: FairDispatcher) -> None:
+        raise BrokerUnavailable("away")
+
+    monkeypatch.setattr(FairDispatcher, "open", refuse)
+    result = commands("publish", "-", "--json", given=line())
+    assert (result.exit_code, result.stderr) == (3, "fairdispatch: away\n")
+    (outcome,) = documents(result.stdout)
+    assert (outcome["published"], outcome["next_line"], outcome["error"]) == (0, 1, "away")
+
+
+@pytest.mark.parametrize("command", [("publish", "-"), ("work", "--handler", "a:b")])
+@pytest.mark.parametrize("by_option", [True, False])
+def test_a_broker_that_ends_with_the_process_is_refused(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], by_option: bool
+) -> None:
+    monkeypatch.setenv("BROKER", "redis" if by_option else "memory")
+    option = ("--broker", "memory") if by_option else ()
+    result = CliRunner().invoke(app, [*command, *option], input=line())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "memory of one process" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere.ndjson", "."])

@@ -66,6 +66,31 @@ def test_several_keys_are_in_force_until_one_is_revoked(tmp_path: Path) -> None:
     assert ring.authenticate(new)
 
 
+@pytest.mark.parametrize("characters", [(3, 15), (0, 15), (0, None)])
+def test_a_key_is_revoked_by_its_id_or_by_itself(tmp_path: Path, characters: tuple[int, int | None]) -> None:
+    file = tmp_path / "keys.json"
+    token = created(file, "--scope", "publish")
+    assert run("revoke", token[slice(*characters)], "--file", str(file)).exit_code == 0
+    assert KeyFile(file).keys() == []
+
+
+def test_nothing_is_revoked_in_a_file_that_is_not_there(tmp_path: Path) -> None:
+    result = run("revoke", "0123456789ab", "--file", str(tmp_path / "typo.json"))
+    assert result.exit_code == 2
+    assert "No such file" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_listing_has_the_rates(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    created(file, "--scope", "publish", "--rate", "12.5")
+    created(file, "--scope", "publish")
+    heading, _, *rows = run("list", "--file", str(file)).stdout.splitlines()
+    assert "RATE" in heading
+    assert ["12.5/s" in row for row in rows] == [True, False]
+    assert ["default" in row for row in rows] == [False, True]
+
+
 def test_consume_can_not_be_bound(tmp_path: Path) -> None:
     result = run("create", "--scope", "consume", "--customer", "a", "--file", str(tmp_path / "keys.json"))
     assert result.exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -9,10 +10,14 @@ from typing import Annotated, TypeVar
 import typer
 
 from broker_core import FairDispatcher, open_dispatcher
+from broker_core.errors import ConfigurationError
 from broker_core.installed import adapter_names
+from broker_core.settings import BROKER_VARIABLE
 from fair_dispatcher.runtime import run
 
 T = TypeVar("T")
+
+_IN_ONE_PROCESS = "memory"
 
 
 def _complete_broker(incomplete: str) -> list[str]:
@@ -64,6 +69,20 @@ class Target:
         """Make the dispatcher. Raises ConfigurationError."""
         settings = {} if self.namespace is None else {"namespace": self.namespace}
         return open_dispatcher(self.broker, self.url, **settings)
+
+    def shared_dispatcher(self) -> FairDispatcher:
+        """Make the dispatcher. Raises ConfigurationError, also for a broker that no other process sees."""
+        if self.in_one_process:
+            raise ConfigurationError(
+                f"the broker {_IN_ONE_PROCESS} is in the memory of one process, which is this one: "
+                "what is published in it ends with it, and nothing comes from others"
+            )
+        return self.dispatcher()
+
+    @property
+    def in_one_process(self) -> bool:
+        """Whether no other process sees what is in the broker."""
+        return (self.broker or os.environ.get(BROKER_VARIABLE)) == _IN_ONE_PROCESS
 
     def run(self, operation: Callable[[FairDispatcher], Awaitable[T]]) -> T:
         """Run the operation on an open dispatcher, which is closed then."""

@@ -11,9 +11,9 @@ from broker_core import FairDispatcher
 from fair_dispatcher.commands.options import AsJson, Broker, Namespace, Target, Url
 from fair_dispatcher.publishing.display import ProgressBar, summary
 from fair_dispatcher.publishing.parsing import Parser
-from fair_dispatcher.publishing.publisher import Publisher, StoppedAt
+from fair_dispatcher.publishing.publisher import Publisher, Report, StoppedAt
 from fair_dispatcher.publishing.source import STANDARD_INPUT, Source, UnreadableSource
-from fair_dispatcher.runtime import EXIT_FAILED, say
+from fair_dispatcher.runtime import EXIT_FAILED, run, say
 from fair_dispatcher.usage import examples
 
 app = typer.Typer()
@@ -51,7 +51,7 @@ def publish(
         Literal["stop", "skip"],
         typer.Option(
             help="What a broken line does: end the run, or only be reported. What stands before it is "
-            "published in either case."
+            "published and the exit code is 1 in either case."
         ),
     ] = "stop",
     ignore: Annotated[
@@ -74,7 +74,7 @@ def publish(
     --json prints it as: published, skipped, lines, seconds, next_line, unknown_lines, error.
     """
 
-    async def publish_file(dispatcher: FairDispatcher) -> None:
+    async def publish_file(dispatcher: FairDispatcher) -> Report:
         source = Source(file)
         bar = ProgressBar(source.size_bytes)
         publisher = Publisher(
@@ -85,10 +85,12 @@ def publish(
         )
         try:
             with summary(publisher.report, as_json=as_json), bar:
-                async with source:
+                async with dispatcher, source:
                     await publisher.publish(source)
         except (StoppedAt, UnreadableSource) as error:
             say(f"{'the standard input' if file == STANDARD_INPUT else file}, {error}")
             raise typer.Exit(EXIT_FAILED) from error
+        return publisher.report
 
-    Target(broker, url, namespace).run(publish_file)
+    if run(publish_file(Target(broker, url, namespace).shared_dispatcher())).skipped:
+        raise typer.Exit(EXIT_FAILED)

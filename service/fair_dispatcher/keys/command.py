@@ -14,7 +14,7 @@ from broker_core.errors import ConfigurationError
 from broker_core.settings import SERVICE_PREFIX
 from fair_dispatcher.commands.options import AsJson, AsNdjson
 from fair_dispatcher.commands.output import Column, Listing, print_json, printable
-from fair_dispatcher.keys.model import Key, Scope, check_key, make_token
+from fair_dispatcher.keys.model import Key, Scope, check_key, id_of, make_token
 from fair_dispatcher.runtime import EXIT_FAILED, exit_codes, needs_extra, say
 from fair_dispatcher.usage import Commands, examples, show_help
 
@@ -55,7 +55,11 @@ def create(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1e9, help="Requests and published messages a second, in one process."),
+        typer.Option(
+            min=0.001,
+            max=1e9,
+            help="Requests and published messages a second, over all processes of a `serve`.",
+        ),
     ] = None,
     note: Annotated[str, typer.Option(help="What people should know of it.")] = "",
     file: File = None,
@@ -102,7 +106,7 @@ def list_keys(file: File = None, as_json: AsNdjson = False) -> None:
                 print_json(_document(key))
             return
         listing = Listing(
-            *(Column(name) for name in ("ID", "SCOPES", "CUSTOMERS", "CREATED", "EXPIRES", "NOTE"))
+            *(Column(name) for name in ("ID", "SCOPES", "CUSTOMERS", "CREATED", "EXPIRES", "RATE", "NOTE"))
         )
         now = datetime.now(UTC)
         listing.add(
@@ -114,6 +118,7 @@ def list_keys(file: File = None, as_json: AsNdjson = False) -> None:
                 "never"
                 if key.expires is None
                 else key.expires.isoformat() + ("" if key.is_live(now) else " (over)"),
+                "default" if key.rate is None else f"{key.rate:g}/s",
                 printable(key.note),
             )
             for key in keys
@@ -127,12 +132,15 @@ def list_keys(file: File = None, as_json: AsNdjson = False) -> None:
     )
 )
 def revoke(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")],
+    id_: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The key's id, as `list` shows it; the whole key does as well."),
+    ],
     file: File = None,
 ) -> None:
     """Take a key out of force; running services refuse it within two seconds."""
     with exit_codes():
-        if not _file(file).revoke(id_):
+        if not _file(file).revoke(id_of(id_)):
             say("there is no key with that id")
             raise typer.Exit(EXIT_FAILED)
 

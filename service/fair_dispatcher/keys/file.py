@@ -79,7 +79,7 @@ class KeyFile:
 
     def add(self, key: Key) -> None:
         """Store a key, in a new file if there is none yet."""
-        with self._changing() as stored:
+        with self._changing(create=True) as stored:
             stored.keys.append(
                 StoredKey(
                     id=key.id,
@@ -94,7 +94,7 @@ class KeyFile:
             )
 
     def revoke(self, id_: str) -> bool:
-        """Remove the key with this id; False if there is none."""
+        """Remove the key with this id; False if there is none. Raises as `load` does."""
         with self._changing() as stored:
             left = [key for key in stored.keys if key.id != id_]
             found = len(left) < len(stored.keys)
@@ -102,7 +102,7 @@ class KeyFile:
         return found
 
     @contextmanager
-    def _changing(self) -> Iterator[Stored]:
+    def _changing(self, *, create: bool = False) -> Iterator[Stored]:
         folder = self._path.absolute().parent
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -110,7 +110,7 @@ class KeyFile:
             raise ConfigurationError(f"the folder {folder} of the keys: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            stored = self._read()[0] if self._path.exists() else _new_file()
+            stored = _new_file() if create and not self._path.exists() else self._read()[0]
             yield stored
             self._replace(folder, stored)
             os.fsync(lock)

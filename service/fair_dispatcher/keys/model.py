@@ -18,6 +18,7 @@ SECRET_BYTES = 32
 MOST_CUSTOMERS = 10_000
 
 _TOKEN = re.compile(r"fd_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_NAMED = re.compile(r"fd_([0-9a-f]{12})(_[A-Za-z0-9_-]*)?")
 # Compared with when no key has the id, so that an unknown id takes as long as a wrong secret.
 _NOBODY = bytes(hashlib.sha256().digest_size)
 
@@ -79,6 +80,12 @@ def make_token() -> tuple[str, str, bytes]:
     """Return a fresh token (shown once, never kept), its id and the hash of its secret."""
     id_, secret = secrets.token_hex(6), secrets.token_urlsafe(SECRET_BYTES)
     return f"fd_{id_}_{secret}", id_, digest_of(secret)
+
+
+def id_of(text: str) -> str:
+    """Return the id of a key that is named by its token, its token's begin `fd_…`, or its id alone."""
+    match = _NAMED.fullmatch(text)
+    return text if match is None else match[1]
 
 
 def digest_of(secret: str) -> bytes:

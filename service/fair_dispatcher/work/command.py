@@ -88,7 +88,7 @@ def work(
     with exit_codes():
         if 0 < blocked_after < LEAST_BLOCKED_SECONDS:
             raise typer.BadParameter(f"0, or at least {LEAST_BLOCKED_SECONDS}", param_hint="--blocked-after")
-        Target(broker, url, namespace).dispatcher()  # connects to nothing, but refuses wrong settings
+        Target(broker, url, namespace).shared_dispatcher()  # connects to nothing, but refuses wrong settings
         options = WorkOptions(
             handler=handler,
             processes=processes or _cores(),
