@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
 from broker_core.adapter import BrokerAdapter, Capabilities, Settlement
-from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
+from broker_core.errors import ConfigurationError, DispatcherError
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
+from broker_core.reaching import reach
 from broker_core.settings import DispatcherSettings
 from fair_kafka.namespace import Namespace
 from fair_kafka.settings import KafkaSettings
 
 CONNECT_PAUSES_SECONDS = (0.2, 0.4)
+ADVICE = (
+    "check KAFKA_BOOTSTRAP_SERVERS, and that FAIRDISPATCH_KAFKA_SECURITY_PROTOCOL is what these ports speak "
+    "(TLS or not)"
+)
 
 
 class KafkaAdapter(BrokerAdapter):
@@ -53,7 +57,12 @@ class KafkaAdapter(BrokerAdapter):
         """Connect, make the topics that are missing, and catch up with the ledger."""
         namespace = Namespace(self._settings)
         try:
-            await _until_connected(namespace)
+            await reach(
+                namespace.connect,
+                pauses_seconds=CONNECT_PAUSES_SECONDS,
+                timeout_seconds=self._settings.timeout_seconds,
+                advice=ADVICE,
+            )
             await namespace.open()
         except BaseException:
             await namespace.close()
@@ -106,16 +115,3 @@ class KafkaAdapter(BrokerAdapter):
 
     async def purge(self, customer: str) -> int:  # noqa: D102
         return await self.opened.customers.purge(customer)
-
-
-async def _until_connected(namespace: Namespace) -> None:
-    for pause_seconds in CONNECT_PAUSES_SECONDS:
-        try:
-            await namespace.connect()
-        except BrokerUnavailable as error:
-            if not error.retryable:
-                raise
-            await asyncio.sleep(pause_seconds)
-        else:
-            return
-    await namespace.connect()

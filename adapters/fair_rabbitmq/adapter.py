@@ -71,7 +71,7 @@ class RabbitMQAdapter(BrokerAdapter):
             parts = assemble(self._settings, self._name)
             connected = False
             try:
-                await connect(parts)
+                await connect(parts, self._settings.timeout_seconds)
                 connected = True
                 await start(parts)
             except BaseException as error:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from broker_core.errors import BrokerUnavailable
+from broker_core.reaching import reach
 from fair_rabbitmq.connection import Connections
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.customers import Customers
@@ -43,6 +43,10 @@ from fair_rabbitmq.subscriptions import Subscriptions
 from fair_rabbitmq.topology import Topology
 
 CONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.4)
+ADVICE = (
+    "check host and port in RABBITMQ_URL, and that amqp:// leads to a port without TLS, "
+    "amqps:// to one with TLS"
+)
 FEW_DISPATCHERS = 3
 POLITE_SECONDS = 1.0
 _OF_CUSTOMERS = (CustomerSeen, CustomerRetired, CustomerRemoved, PolicySet)
@@ -175,19 +179,15 @@ def assemble(settings: RabbitMQSettings, name: str) -> Parts:
     )
 
 
-async def connect(parts: Parts) -> None:
+async def connect(parts: Parts, timeout_seconds: float) -> None:
     """Connect, trying again a few times; raises BrokerUnavailable."""
     connections = parts.connections
-    for pause_seconds in CONNECT_PAUSES_SECONDS:
-        try:
-            await asyncio.gather(connections.publisher.connection(), connections.consumer.connection())
-        except BrokerUnavailable as error:
-            if not error.retryable:
-                raise
-            await asyncio.sleep(pause_seconds)
-        else:
-            return
-    await asyncio.gather(connections.publisher.connection(), connections.consumer.connection())
+    await reach(
+        lambda: asyncio.gather(connections.publisher.connection(), connections.consumer.connection()),
+        pauses_seconds=CONNECT_PAUSES_SECONDS,
+        timeout_seconds=timeout_seconds,
+        advice=ADVICE,
+    )
 
 
 async def start(parts: Parts) -> None:

@@ -30,11 +30,20 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
         return BrokerUnavailable(
             "something of this name exists in RabbitMQ with other properties", retryable=False
         )
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if _is_distrust(error):
         return BrokerUnavailable(
             "RabbitMQ's certificate is not valid, or its issuer not trusted", retryable=False
         )
     return BrokerUnavailable(f"RabbitMQ can't be reached or doesn't answer in time ({type(error).__name__})")
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    # aiormq raises an error of its own and keeps this one as its cause.
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__
+    return False
 
 
 # What the client raises when the broker, or the way to it, fails.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
 from broker_core.adapter import BrokerAdapter, Capabilities, Settlement
-from broker_core.errors import BrokerUnavailable, ConfigurationError, DispatcherError
+from broker_core.errors import ConfigurationError, DispatcherError
 from broker_core.model import Backlog, CustomerBacklog, CustomerPolicy, DeadLetter, Delivery, Message, Page
+from broker_core.reaching import reach
 from broker_core.settings import DispatcherSettings
 from fair_redis_streams.connection import Connections
 from fair_redis_streams.customers import Customers
@@ -25,6 +25,10 @@ from fair_redis_streams.wake import WakeListener
 
 EMBEDDED_SCHEME = "embedded:"
 CONNECT_PAUSES_SECONDS = (0.1, 0.3)
+ADVICE = (
+    "check host and port in REDIS_URL, and that redis:// leads to a port without TLS, "
+    "rediss:// to one with TLS"
+)
 
 
 class RedisStreamsAdapter(BrokerAdapter):
@@ -79,7 +83,12 @@ class RedisStreamsAdapter(BrokerAdapter):
     async def _join(self, connections: Connections) -> None:
         settings = self._settings
         server = Server(connections, settings.namespace)
-        await _until_connected(server)
+        await reach(
+            server.check,
+            pauses_seconds=CONNECT_PAUSES_SECONDS,
+            timeout_seconds=settings.timeout_seconds,
+            advice=ADVICE,
+        )
         shards = await server.run("open", 0, settings.shards or 0)
         if settings.shards not in (None, shards):
             raise ConfigurationError(
@@ -148,16 +157,3 @@ class RedisStreamsAdapter(BrokerAdapter):
 
     async def purge(self, customer: str) -> int:  # noqa: D102
         return await self._customers.purge(customer)
-
-
-async def _until_connected(server: Server) -> None:
-    for pause_seconds in CONNECT_PAUSES_SECONDS:
-        try:
-            await server.check()
-        except BrokerUnavailable as error:
-            if not error.retryable:
-                raise
-            await asyncio.sleep(pause_seconds)
-        else:
-            return
-    await server.check()

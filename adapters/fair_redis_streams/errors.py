@@ -58,6 +58,11 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
             "Redis' certificate is not valid, or its issuer not trusted here: see ssl_ca_certs in REDIS_URL",
             retryable=False,
         )
+    if isinstance(error, exceptions.InvalidResponse):
+        return BrokerUnavailable(
+            "what answers is no Redis: check host and port in REDIS_URL, and rediss:// for TLS",
+            retryable=False,
+        )
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)):
         return BrokerUnavailable(f"Redis can't be reached or doesn't answer in time ({type(error).__name__})")
     if _NO_DATABASE in str(error):

@@ -15,6 +15,7 @@ from fair_kafka.ledger.ledger_pb2 import Record
 from fair_kafka.records import build_batch
 from fair_kafka.topics import TopicNames
 from tests.adapters.kafka.stage import Stage
+from tests.adapters.silent import Silent
 
 NAMESPACES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 
@@ -72,6 +73,19 @@ async def test_servers_that_are_none_are_refused(servers: str) -> None:
     dispatcher = open_dispatcher(broker="kafka", bootstrap_servers=servers)
     with pytest.raises(ConfigurationError, match="KAFKA_BOOTSTRAP_SERVERS"):
         await dispatcher.open()
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
+async def test_a_port_that_speaks_something_else(silent: Silent, protocol: str) -> None:
+    dispatcher = open_dispatcher(
+        broker="kafka",
+        bootstrap_servers=f"{silent.host}:{silent.port}",
+        security_protocol=protocol,
+        timeout_seconds=0.5,
+    )
+    with pytest.raises(BrokerUnavailable, match="FAIRDISPATCH_KAFKA_SECURITY_PROTOCOL"):
+        await dispatcher.open()
+    assert silent.accepted == 1
 
 
 async def test_a_url_names_the_servers_too(stage: Stage) -> None:

@@ -1,11 +1,14 @@
 """What a wrong setting or a server that doesn't fit leads to: an error that says what to do."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 
 from broker_core import Message, open_dispatcher
 from broker_core.errors import BrokerUnavailable, ConfigurationError
 from fair_redis_streams.settings import RedisStreamsSettings
+from tests.adapters.silent import Silent
 from tests.servers.redis_local import LocalRedis
 
 
@@ -88,6 +91,26 @@ async def test_nobody_listens() -> None:
         await open_dispatcher("redis", url="redis://127.0.0.1:1/0").open()
     assert missing.value.retryable
     assert missing.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+async def test_a_port_that_speaks_something_else(silent: Silent, scheme: str) -> None:
+    url = f"{scheme}://{silent.host}:{silent.port}/0"
+    with pytest.raises(BrokerUnavailable, match="rediss:// to one with TLS"):
+        await open_dispatcher("redis", url=url, timeout_seconds=0.5).open()
+    assert silent.accepted == 1
+
+
+async def test_a_port_that_answers_as_no_redis_does() -> None:
+    def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(BrokerUnavailable, match=r"no Redis.*REDIS_URL") as refused:
+            await open_dispatcher("redis", url=f"redis://{host}:{port}").open()
+    assert not refused.value.retryable
 
 
 async def test_a_server_that_would_delete_messages(url: str, client: Redis) -> None:
