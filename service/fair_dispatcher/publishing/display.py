@@ -18,6 +18,7 @@ from fair_dispatcher.commands.output import print_json
 from fair_dispatcher.publishing.parsing import BrokenLine
 from fair_dispatcher.publishing.publisher import Report, StoppedAt
 from fair_dispatcher.publishing.source import UnreadableSource
+from fair_dispatcher.runtime import without_secrets
 
 
 class ProgressBar:
@@ -65,7 +66,7 @@ def summary(report: Report, *, as_json: bool) -> Iterator[None]:
     try:
         yield
     except (DispatcherError, StoppedAt, UnreadableSource) as error:
-        problem = str(error)
+        problem = without_secrets(str(error))
         raise
     except asyncio.CancelledError:
         problem = "interrupted"

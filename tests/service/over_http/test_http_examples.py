@@ -41,7 +41,10 @@ async def test_curl(on_each: Place, tmp_path: Path, deadline: Deadline) -> None:
             environment = {"SERVICE_URL": str(client.base_url).rstrip("/"), "API_KEY": key}
             output = await output_of([str(FOLDER / "curl.sh")], environment)
             lines = output.splitlines()
-            assert [line[:6] for line in lines[:3]] == ['{"id":'] * 3
+            begins = ['{"id":', '{"line":1,"id":', '{"line":2,"id":']
+            assert [
+                begin for begin, line in zip(begins, lines, strict=False) if line.startswith(begin)
+            ] == begins
             assert '"payload":"hello"' in lines[3]
             assert lines[4].endswith('"lost":[]}')
             assert await dispatcher.backlog() == Backlog()
