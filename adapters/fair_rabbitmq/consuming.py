@@ -123,6 +123,8 @@ class Consumers:
             source, session, tag, deliver.delivery_tag or 0, bool(deliver.redelivered), stored, decodable
         )
         session.note(arrival)
+        if deliver.redelivered:
+            self._queues.came_again(source.queue)
         source.cost += (stored.cost - source.cost) / 8
         if tag == source.tag:
             source.outstanding += 1

@@ -79,12 +79,16 @@ class Queues:
 
     def note_returned(self, arrivals: Iterable[Arrival]) -> None:
         """Note what was given back just now: the broker counts it a moment later."""
-        now = time.monotonic()
-        if now - self._returned_at > _RETURN_SECONDS:
-            self._returned.clear()
         for arrival in arrivals:
             self._returned[arrival.source.queue] += 1
-            self._returned_at = now
+            self._returned_at = time.monotonic()
+
+    def came_again(self, queue: str) -> None:
+        """Note that something which was given back to this queue isn't ready any more, but here."""
+        if self._returned[queue] > 1:
+            self._returned[queue] -= 1
+        else:
+            del self._returned[queue]
 
     async def until_returned(self) -> None:
         """Return when the broker counts what was given back just now, or somebody may have taken it."""
