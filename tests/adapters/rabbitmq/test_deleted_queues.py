@@ -12,6 +12,7 @@ import pytest
 
 from broker_core import CustomerPolicy, Delivery, FairDispatcher, Message
 from broker_core.conformance.polling import Deadline
+from broker_core.errors import LeaseLost
 from fair_rabbitmq.adapter import RabbitMQAdapter
 from fair_rabbitmq.settings import RabbitMQSettings
 from fair_rabbitmq.topology import Topology
@@ -103,14 +104,15 @@ async def test_a_deleted_journal_is_told_again_by_those_who_knew_it(
     await consumer.nack(held["beta", b"1"], delay=2)
     await delete(rabbitmq, Topology(namespace).journal)
     await deadline.until(lambda: "journal was deleted" in caplog.text, "it is told in the log")
-    await consumer.ack(held["acme", b"1"])
+    expected = [("acme", b"2"), ("beta", b"1"), ("new", b"1")]
+    try:
+        await consumer.ack(held["acme", b"1"])
+    except LeaseLost:
+        # A server in which two make the same stream at once may end a connection, and its leases with it.
+        expected.append(("acme", b"1"))
     await publisher.publish([Message("acme", b"2"), Message("new", b"1")])
-    found = await collect(consumer, 3, deadline)
-    assert sorted((one.message.customer, one.message.payload) for one in found) == [
-        ("acme", b"2"),
-        ("beta", b"1"),
-        ("new", b"1"),
-    ]
+    found = await collect(consumer, len(expected), deadline)
+    assert sorted((one.message.customer, one.message.payload) for one in found) == sorted(expected)
     await consumer.ack(found)
     assert [one.message.payload for one in (await publisher.dead_letters("acme")).items] == [b"dies"]
     assert await publisher.get_policy("beta") == CustomerPolicy(weight=3)
