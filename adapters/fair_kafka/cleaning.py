@@ -24,7 +24,7 @@ ROLE_MS, RENEW_MS = 15_000, 7_000
 KEEP_ALIVE_SECONDS = 900.0
 MOST_PARTITIONS = 1000
 # A snapshot is worth while when replaying what came since costs about as much as loading it.
-FEWEST_BYTES_BETWEEN_SNAPSHOTS = 2 << 20
+FEWEST_BYTES_BETWEEN_SNAPSHOTS = 512 << 10
 BYTES_PER_RECORD = 500
 
 

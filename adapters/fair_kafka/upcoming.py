@@ -10,6 +10,7 @@ from fair_kafka.ledger.state import Ledger
 
 # Dispatchers that said something so lately share what comes next.
 ALIVE_MS = 10_000
+MESSAGES = int(Topic.MESSAGES)
 RECEIVES_AHEAD = 3
 
 
@@ -24,11 +25,13 @@ def upcoming_refs(ledger: Ledger, size: int) -> Iterator[Ref]:
 
 
 def _heads(ledger: Ledger) -> Iterator[Ref]:
+    # The constructors of named tuples are functions; this is what they call.
+    new, known = tuple.__new__, ledger.customers.get
     for name in ledger.ring:
-        customer = ledger.customers.get(name)
+        customer = known(name)
         if customer is None:
             continue
         if customer.returned:
             yield ledger.entries[customer.returned[0]].ref
         elif (place := customer.fresh.head_place()) is not None:
-            yield Ref(Topic.MESSAGES, *place)
+            yield new(Ref, (MESSAGES, *place))

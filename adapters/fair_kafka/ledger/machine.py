@@ -17,6 +17,7 @@ from fair_kafka.ledger.sessions import Session
 DONE = o.Done()
 DUPLICATE = o.Duplicate()
 UNKNOWN_SESSION = o.UnknownSession()
+NOBODY = o.JanitorIs(0, 0)
 
 _Handler = Callable[[Any, Session], o.Outcome | None]
 
@@ -32,7 +33,7 @@ class Machine(Leases):
         super().__init__()
         self.listener = listener
         self.applied_offset = -1
-        self.janitor = o.JanitorIs(0, 0)
+        self.janitor = NOBODY
         self._next_serial = 0
         self._publisher = Publisher(self)
         self._receiver = Receiver(self)
@@ -148,6 +149,8 @@ class Machine(Leases):
     def _close(self, session: int) -> o.Outcome:
         self.waiters.remove_session(session)
         self.sessions.close(session)
+        if self.janitor.session == session:
+            self.janitor = NOBODY
         return DONE
 
     def _assign(self, command: c.AssignPartitions, _session: Session) -> o.Outcome:

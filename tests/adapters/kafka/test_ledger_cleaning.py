@@ -192,3 +192,14 @@ def test_one_dispatcher_at_a_time_cleans() -> None:
     driver.now_ms += 1000
     assert driver.do(c.Janitor, 500, session=B) == o.JanitorIs(B, driver.now_ms + 500)
     assert driver.do(c.Janitor, 500) == o.JanitorIs(B, driver.now_ms + 500)
+
+
+def test_who_closes_leaves_cleaning_to_others_at_once() -> None:
+    driver = Driver().begin()
+    driver.open(B)
+    driver.do(c.Janitor, 1000)
+    driver.do(c.Close, session=B)
+    assert driver.ledger.janitor.session == A, "it is another's"
+    driver.open(B)
+    driver.do(c.Close)
+    assert driver.do(c.Janitor, 500, session=B) == o.JanitorIs(B, driver.now_ms + 500)
