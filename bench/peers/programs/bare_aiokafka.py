@@ -6,6 +6,7 @@ Nothing chooses whose turn it is, and nothing is removed from the broker.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -76,6 +77,7 @@ async def consume(task: Task) -> None:
     async with consumer_of(task) as consumer:
         while len(task.handled) < task.total:
             await take(consumer, task.handle)
+        task.ended = time.perf_counter()  # disconnecting doesn't count
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ STALL_SECONDS = 30.0
 class Task:
     """url: of an empty server. total, customers: how many messages for how many customers.
 
-    ended: when the last message was handled, where what a program does afterwards doesn't count.
+    ended: when the last message was handled or acked, where what a program does afterwards doesn't count.
     """
 
     url: str
