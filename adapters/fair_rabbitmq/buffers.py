@@ -19,7 +19,8 @@ class Source:
     """A queue that is consumed, or may be. tag: of the consumer, None when it isn't consumed.
 
     outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
-    the queue was last known to be empty, so that an empty buffer doesn't mean an empty queue.
+    the queue was last known to be empty. newest: id of what came last from it. awaited: id of what this
+    dispatcher has published last, as long as that isn't known to be here, or with others.
     cost: of its messages, a moving average. broken_until: left alone until then (monotonic seconds), since
     the broker didn't answer for it. missing: the queue seems to be deleted.
     """
@@ -32,9 +33,41 @@ class Source:
     outstanding: int = 0
     buffered: int = 0
     full: bool = False
+    newest: str = ""
+    awaited: str | None = None
     cost: float = 1.0
     broken_until: float = 0.0
     missing: bool = False
+
+    @property
+    def may_hold_more(self) -> bool:
+        """Whether an empty buffer doesn't mean an empty queue."""
+        return self.full or self.awaited is not None
+
+    @property
+    def lacks(self) -> bool:
+        """Whether nothing is here, though it had no room for more."""
+        return self.full and not self.buffered
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the broker sends more by itself, if there is more."""
+        return self.tag is not None and self.outstanding < self.prefetch
+
+    def consumed_as(self, tag: str, prefetch: int) -> None:
+        """Note that a new consumer begins."""
+        self.tag, self.prefetch, self.outstanding, self.full, self.awaited = tag, prefetch, 0, True, None
+
+    def left(self) -> None:
+        """Note that it isn't consumed any more."""
+        self.tag, self.outstanding, self.full, self.awaited = None, 0, False, None
+
+    def expects(self, message_id: str) -> bool:
+        """Note that this message was stored by this dispatcher; tell whether its consumer is still to get it."""
+        if self.tag is None or place_of(self.newest) >= place_of(message_id):
+            return False
+        self.awaited = message_id
+        return True
 
 
 @dataclass(slots=True, eq=False)

@@ -147,6 +147,7 @@ def assemble(settings: RabbitMQSettings, name: str) -> Parts:
         journal, topology, line, queues, subscriptions, leases, peers, settings.idle_queue_seconds
     )
     publisher.on_publish = retirement.note_published
+    publisher.on_stored = scheduler.expect
 
     def on_event(writer: str, event: Event) -> None:
         retirement.note(event)

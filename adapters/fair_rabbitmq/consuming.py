@@ -88,7 +88,7 @@ class Consumers:
             return
         self._session = None
         for source in self.sources.values():
-            source.tag, source.outstanding, source.full = None, 0, False
+            source.left()
         self._by_tag.clear()
         self.buffers.lose()
         self._came.set()
@@ -97,7 +97,7 @@ class Consumers:
     def _on_cancelled(self, tag: str) -> None:
         source = self._by_tag.pop(tag, None)
         if source is not None and source.tag == tag:
-            source.tag, source.outstanding, source.full = None, 0, False
+            source.left()
             source.missing = True
             self._tell_cancelled()
 
@@ -125,6 +125,10 @@ class Consumers:
         session.note(arrival)
         if deliver.redelivered:
             self._queues.came_again(source.queue)
+        else:
+            source.newest = stored.id
+            if source.awaited == stored.id:
+                source.awaited = None
         source.cost += (stored.cost - source.cost) / 8
         if tag == source.tag:
             source.outstanding += 1
@@ -169,7 +173,7 @@ class Consumers:
                     session.prefetch = prefetch
                     frames.append(Basic.Qos(prefetch_count=prefetch))
                 tag = f"c{next(self._tags)}"
-                source.tag, source.prefetch, source.outstanding, source.full = tag, prefetch, 0, True
+                source.consumed_as(tag, prefetch)
                 self._by_tag[tag] = source
                 frames.append(Basic.Consume(queue=source.queue, consumer_tag=tag))
                 owners += [source] * (len(frames) - len(owners))
@@ -199,14 +203,17 @@ class Consumers:
         until = time.monotonic() + _REFILL_SECONDS
         waiting = list(sources)
         while waiting:
+            awaited = [source.awaited for source in waiting]
             counts = await self._queues.ready_counts([source.queue for source in waiting])
             session = await self.open()
             await session.sync()
             left = []
-            for source, ready in zip(waiting, counts, strict=True):
+            for source, ready, expected in zip(waiting, counts, awaited, strict=True):
                 if not ready and source.outstanding < source.prefetch:
                     source.full = False
-                elif ready and not source.buffered:
+                    if source.awaited == expected:
+                        source.awaited = None
+                elif ready and (not source.buffered or (source.awaited is not None and source.has_room)):
                     left.append(source)
             waiting = [source for source in left if source.tag is not None]
             if not waiting or time.monotonic() > until:
@@ -229,17 +236,14 @@ class Consumers:
                 return
 
     async def refill(self, sources: Sequence[tuple[Source, int]]) -> None:
-        """Return when each source's buffer holds something again, or its queue is known to be empty.
+        """Return when each source's buffer holds something again, and what is awaited, or its queue is empty.
 
         For many at once: a few round trips for all of them.
         """
-        lacking = [(source, wanted) for source, wanted in sources if source.full and not source.buffered]
-        asleep = [source for source, _ in lacking if _has_room(source)]
+        asleep = [source for source, _ in sources if source.has_room and (source.lacks or source.awaited)]
         if asleep:
             await self._until_settled(asleep)
-        await self.begin(
-            [(source, wanted) for source, wanted in lacking if source.full and not source.buffered]
-        )
+        await self.begin([(source, wanted) for source, wanted in sources if source.lacks])
 
     async def end(self, sources: Sequence[Source] | None = None) -> int:
         """Consume these queues, or all, no longer, and give back what came from them, at its old place.
@@ -252,7 +256,7 @@ class Consumers:
         ending = [s for s in (self.sources.values() if sources is None else sources) if s.tag is not None]
         tags = [source.tag for source in ending if source.tag is not None]
         for source in ending:
-            source.tag, source.outstanding, source.full = None, 0, False
+            source.left()
         for start in range(0, len(tags), _FRAMES_AT_ONCE):
             await session.call(
                 [Basic.Cancel(consumer_tag=tag) for tag in tags[start : start + _FRAMES_AT_ONCE]]
@@ -273,8 +277,3 @@ class Consumers:
                 await self.end()
         except (DispatcherError, TimeoutError):
             log.debug("what was fetched ahead is given back by the end of the connection")
-
-
-def _has_room(source: Source) -> bool:
-    """Tell whether the broker sends more by itself, if there is more."""
-    return source.tag is not None and source.outstanding < source.prefetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker_core import envelope
@@ -73,7 +73,11 @@ class Dedup:
 
 
 class Publisher:
-    """Stores messages in their customers' queues; makes a queue for a customer's first message."""
+    """Stores messages in their customers' queues; makes a queue for a customer's first message.
+
+    on_publish is called with each owner for which something is about to be sent, on_stored with the
+    customers for which something is stored and the id of their last one.
+    """
 
     def __init__(
         self, link: Link, topology: Topology, registry: Registry, dedup_window_seconds: float
@@ -86,6 +90,7 @@ class Publisher:
         self._dedup = Dedup(dedup_window_seconds)
         self._sending: set[asyncio.Task[None]] = set()
         self.on_publish: Callable[[str], None] = lambda owner: None
+        self.on_stored: Callable[[Mapping[str, str]], None] = lambda published: None
 
     async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         """Return an id or an error for each message; a customer's messages are stored in their order.
@@ -137,10 +142,14 @@ class Publisher:
                 )
             )
         failure = await self.post(posts, owners)
+        stored: dict[str, str] = {}
         for entry, post in zip(entries, posts, strict=True):
-            entry.outcome.set_result(
-                entry.id if post.confirmed and not post.returned else _why(post, failure)
-            )
+            if post.confirmed and not post.returned:
+                entry.outcome.set_result(entry.id)
+                stored[entry.message.customer] = entry.id
+            else:
+                entry.outcome.set_result(_why(post, failure))
+        self.on_stored(stored)
 
     async def post(self, posts: list[Post], owners: list[str]) -> DispatcherError | None:
         """Store posts; return why those that are not confirmed aren't. Resends nothing that was sent."""

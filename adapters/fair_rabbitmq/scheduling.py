@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from broker_core.errors import BrokerUnavailable
@@ -57,6 +57,16 @@ class Scheduler:
         if customer not in self._ring:
             self._newcomers.add(customer)
 
+    def expect(self, published: Mapping[str, str]) -> None:
+        """Let customers take part whose messages this dispatcher has stored, though they come a moment later.
+
+        published: customer → id of the last one.
+        """
+        for customer, message_id in published.items():
+            source = self._source_of(customer)
+            if source is not None and source.expects(message_id):
+                self.has_news_of(customer)
+
     async def gather(self, wanted: int) -> list[Arrival]:
         """Take up to `wanted` messages in the order of the schedule; [] when nothing is ready here."""
         async with self._consumers.turn:
@@ -96,7 +106,7 @@ class Scheduler:
                 self._ring.charge(arrival.stored.cost)
             if buffers.by_customer[customer]:
                 continue
-            if not arrival.source.full or self._policies.is_paused(customer):
+            if not arrival.source.may_hold_more or self._policies.is_paused(customer):
                 self._leave_ring(customer)
                 continue
             self._unsure[customer] = arrival.source
@@ -133,21 +143,23 @@ class Scheduler:
 
     def _is_late(self, customer: str) -> bool:
         """Tell whether a slow broker hasn't said yet if the customer has something; then look once more."""
-        source = self._consumers.sources.get(customer)
-        if source is None or source.tag is None or not source.full:
+        source = self._source_of(customer)
+        if source is None or source.tag is None or not source.may_hold_more:
             return False
         self._unsure[customer] = source
         return True
+
+    def _source_of(self, customer: str) -> Source | None:
+        return self._consumers.sources.get(self._topology.owner_of(customer))
 
     def _join_newcomers(self) -> None:
         if not self._newcomers:
             return
         heads = []
         for customer in self._newcomers:
-            buffer = self._buffers.by_customer.get(customer)
-            head = buffer.head() if buffer is not None else None
-            if head is not None and not self._policies.is_paused(customer):
-                heads.append((place_of(head.id), customer))
+            first = self._first_of(customer)
+            if first is not None and not self._policies.is_paused(customer):
+                heads.append((place_of(first), customer))
         self._newcomers.clear()
         heads.sort()
         if not len(self._ring) and self.is_one_of_many():
@@ -156,6 +168,15 @@ class Scheduler:
             heads = heads[start:] + heads[:start]
         for _, customer in heads:
             self._ring.join(customer)
+
+    def _first_of(self, customer: str) -> str | None:
+        """Return the id of the customer's next message, here or on its way."""
+        buffer = self._buffers.by_customer.get(customer)
+        head = buffer.head() if buffer is not None else None
+        if head is not None:
+            return head.id
+        source = self._source_of(customer)
+        return source.awaited if source is not None else None
 
     def put_back(self, arrivals: Sequence[Arrival]) -> None:
         """Put in again what was taken and not handed over, as if it had not been taken."""
