@@ -63,7 +63,7 @@ class Source:
         self.tag, self.outstanding, self.full, self.awaited = None, 0, False, None
 
     def expects(self, message_id: str) -> bool:
-        """Note that this message was stored by this dispatcher; tell whether its consumer is still to get it."""
+        """Note that this message was stored by this dispatcher; tell whether it is still to come."""
         if self.tag is None or place_of(self.newest) >= place_of(message_id):
             return False
         self.awaited = message_id

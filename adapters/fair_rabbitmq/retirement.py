@@ -144,28 +144,31 @@ class Retirement:
         """Delete a retired queue if nobody has anything of it; else everybody goes on with it."""
         request: Request = {"owner": one.name, "generation": one.oldest}
         peers = len(self._journal.replica.writers.live()) - 1
-        answers = await self._peers.ask_all("leave", request)
-        answers.append(await self._leave_for_peer(request))
         try:
-            if len(answers) <= peers or any(answer["held"] for answer in answers):
-                return
-            # Unbound again: somebody may have bound it who heard of the retirement too late.
-            queue = self._queue(one)
-            key, exchange = self._topology.key(one.name), self._topology.exchange
-            await self._line.call([Queue.Unbind(queue=queue, exchange=exchange, routing_key=key)])
-            checked_at = time.monotonic()
-            (ready,) = await self._queues.ready_counts([queue])
-            await self._journal.barrier()
-            now = self._journal.replica.customer(one.name)
-            if ready or now is None or now.oldest != one.oldest or now.retired < one.oldest:
-                return
-            if time.monotonic() - checked_at > _FRESH_SECONDS:
-                return
-            await self._line.call([Queue.Delete(queue=queue)])
-            await self._journal.append(CustomerRemoved(one.name, one.oldest))
-        finally:
-            self._subscriptions.stay(one.name)
-            await self._peers.ask_all("stay", request)
+            answers = await self._peers.ask_all("leave", request)
+            answers.append(await self._leave_for_peer(request))
+            if len(answers) > peers and not any(answer["held"] for answer in answers):
+                await self._delete(one)
+        except DispatcherError as error:
+            log.debug("an idle queue stays for now: %s", error)
+        await self._stay_for_peer(request)
+        await self._peers.ask_all("stay", request)
+
+    async def _delete(self, one: KnownCustomer) -> None:
+        # Unbound again: somebody may have bound it who heard of the retirement too late.
+        queue = self._queue(one)
+        key, exchange = self._topology.key(one.name), self._topology.exchange
+        await self._line.call([Queue.Unbind(queue=queue, exchange=exchange, routing_key=key)])
+        checked_at = time.monotonic()
+        (ready,) = await self._queues.ready_counts([queue])
+        await self._journal.barrier()
+        now = self._journal.replica.customer(one.name)
+        if ready or now is None or now.oldest != one.oldest or now.retired < one.oldest:
+            return
+        if time.monotonic() - checked_at > _FRESH_SECONDS:
+            return
+        await self._line.call([Queue.Delete(queue=queue)])
+        await self._journal.append(CustomerRemoved(one.name, one.oldest))
 
     async def _leave_for_peer(self, request: Request) -> Request:
         owner = str(request["owner"])
@@ -173,6 +176,8 @@ class Retirement:
         return {"held": len(self._leases.of_customer(owner))}
 
     async def _stay_for_peer(self, request: Request) -> Request:
+        # Who hasn't heard yet that the queue was deleted would consume it, and lose its session by that.
+        await self._journal.barrier()
         self._subscriptions.stay(str(request["owner"]))
         return {}
 

@@ -7,8 +7,10 @@ import math
 import time
 from collections.abc import Callable, Collection
 
+from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
 
+from broker_core.errors import BrokerUnavailable
 from fair_rabbitmq.buffers import Source
 from fair_rabbitmq.consuming import Consumers
 from fair_rabbitmq.journal.stream import Journal
@@ -74,7 +76,12 @@ class Subscriptions:
             return False
         self._stale, self._try_again_at = False, math.inf
         try:
-            await self._consume_changed(wanted)
+            try:
+                await self._consume_changed(wanted)
+            except BrokerUnavailable as error:
+                if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                    raise
+                await self._consume_changed(wanted, look_first=True)
         except BaseException:
             self._stale = True
             raise
@@ -105,7 +112,8 @@ class Subscriptions:
             return True
         return not self._topology.hashed_queues and self._policies.is_paused(owner)
 
-    async def _consume_changed(self, wanted: int) -> None:
+    async def _consume_changed(self, wanted: int, *, look_first: bool = False) -> None:
+        # look_first: ask which queues exist, even if consuming one that doesn't would end nobody's lease.
         consumers = self._consumers
         known = {one.name: one for one in self._journal.replica.customers()}
         ended: list[Source] = []
@@ -123,15 +131,15 @@ class Subscriptions:
             there = None if self._skips(owner) else self.source(owner)
             if there is not None and there.tag is None:
                 fresh.append(there)
-        fresh = await self._existing(fresh)
+        fresh = await self._existing(fresh, look_first)
         if fresh:
             need = share(wanted, len(fresh))
             await consumers.begin([(source, max(need, self.ahead(source))) for source in fresh])
 
-    async def _existing(self, sources: list[Source]) -> list[Source]:
+    async def _existing(self, sources: list[Source], look_first: bool) -> list[Source]:
         """Return those whose queue exists, and make anew what somebody else has deleted."""
         session = await self._consumers.open()
-        if sources and not session.is_idle:
+        if sources and (look_first or not session.is_idle):
             await self._queues.find_missing(sources)
         missing = [source for source in sources if source.missing]
         if not missing:

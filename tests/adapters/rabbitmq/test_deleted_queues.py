@@ -116,3 +116,21 @@ async def test_a_deleted_journal_is_told_again_by_those_who_knew_it(
     await consumer.ack(found)
     assert [one.message.payload for one in (await publisher.dead_letters("acme")).items] == [b"dies"]
     assert await publisher.get_policy("beta") == CustomerPolicy(weight=3)
+
+
+async def test_short_receives_notice_nothing_of_deleted_queues(
+    rabbitmq: LocalRabbitMQ, namespace: str, dispatchers: list[FairDispatcher], deadline: Deadline
+) -> None:
+    publisher, consumer = dispatchers
+    names = ["acme", "beta", "gamma", "delta"]
+    await publisher.publish([Message(name, b"1") for name in names])
+    await consumer.ack(await collect(consumer, 4, deadline))
+    await asyncio.sleep(0.5)  # nothing is consumed any more
+    for name in names[:3]:
+        await delete(rabbitmq, Topology(namespace).queue(name, 1))
+    await publisher.publish(Message("delta", b"2"))
+    found: list[Delivery] = []
+    while not found:
+        found = await consumer.receive(4, wait=0.01)
+        deadline.check("the message of the queue that is left")
+    assert [one.message.payload for one in found] == [b"2"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 
 import pytest
 
 from broker_core import FairDispatcher, Message
 from broker_core.conformance.polling import Deadline
 from fair_rabbitmq.adapter import RabbitMQAdapter
+from fair_rabbitmq.composition import Parts
+from fair_rabbitmq.journal.events import Record
 from fair_rabbitmq.settings import RabbitMQSettings
 from tests.servers.interface import BrokerServer
 
@@ -86,3 +89,33 @@ async def test_what_arrives_while_queues_are_removed_is_delivered(
         consuming.cancel()
         await asyncio.wait([consuming])
     assert sorted(received) == sorted(expected)
+
+
+def parts_of(dispatcher: FairDispatcher) -> Parts:
+    adapter = dispatcher._adapter
+    assert isinstance(adapter, RabbitMQAdapter)
+    return adapter._open_parts
+
+
+async def test_who_hears_late_of_a_removed_queue_keeps_its_session(
+    pair: tuple[FairDispatcher, FairDispatcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pair[0].publish([Message("idle"), Message("idle")])
+    for dispatcher in pair:
+        await dispatcher.ack(await dispatcher.receive(1, wait=5))
+        journal = parts_of(dispatcher).journal
+        monkeypatch.setattr(journal, "_take_in", partial(hear_late, journal._take_in))
+    sessions = [parts_of(dispatcher).consumers.session for dispatcher in pair]
+    deadline = Deadline(30)
+    while generations(pair[0]) or generations(pair[1]):
+        for dispatcher in pair:
+            assert await dispatcher.receive(1, wait=0.02) == []
+        deadline.check("the end of the queue")
+    assert [parts_of(dispatcher).consumers.session for dispatcher in pair] == sessions
+
+
+async def hear_late(
+    take_in: Callable[[Iterable[Record]], Awaitable[None]], records: Iterable[Record]
+) -> None:
+    await asyncio.sleep(0.1)
+    await take_in(records)
