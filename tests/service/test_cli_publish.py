@@ -168,15 +168,26 @@ def test_a_broker_that_is_away_from_the_start_is_summed_up_too(
 
 
 @pytest.mark.parametrize("command", [("publish", "-"), ("work", "--handler", "a:b")])
-@pytest.mark.parametrize("by_option", [True, False])
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({"BROKER": "memory"}, ()),
+        ({"BROKER": "redis"}, ("--broker", "memory")),
+        ({"BROKER": "redis", "REDIS_URL": "embedded:"}, ()),
+        ({"BROKER": "redis"}, ("--url", "embedded:")),
+    ],
+)
 def test_a_broker_that_ends_with_the_process_is_refused(
-    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], by_option: bool
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    variables: dict[str, str],
+    options: tuple[str, ...],
 ) -> None:
-    monkeypatch.setenv("BROKER", "redis" if by_option else "memory")
-    option = ("--broker", "memory") if by_option else ()
-    result = CliRunner().invoke(app, [*command, *option], input=line())
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    result = CliRunner().invoke(app, [*command, *options], input=line())
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "memory of one process" in result.stderr
+    assert "for one process" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere.ndjson", "."])

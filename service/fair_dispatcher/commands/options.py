@@ -17,7 +17,8 @@ from fair_dispatcher.runtime import run
 
 T = TypeVar("T")
 
-_IN_ONE_PROCESS = "memory"
+_MEMORY = "memory"
+_REDIS, _REDIS_URL, _TEMPORARY_SERVER = "redis", "REDIS_URL", "embedded:"
 
 
 def _complete_broker(incomplete: str) -> list[str]:
@@ -74,15 +75,18 @@ class Target:
         """Make the dispatcher. Raises ConfigurationError, also for a broker that no other process sees."""
         if self.in_one_process:
             raise ConfigurationError(
-                f"the broker {_IN_ONE_PROCESS} is in the memory of one process, which is this one: "
-                "what is published in it ends with it, and nothing comes from others"
+                f"{_MEMORY} and {_TEMPORARY_SERVER} without a folder are for one process, which is this one: "
+                "what is published in it ends with it, and nothing comes from others; take a server, or "
+                f"{_TEMPORARY_SERVER}/path/to/data"
             )
         return self.dispatcher()
 
     @property
     def in_one_process(self) -> bool:
         """Whether no other process sees what is in the broker."""
-        return (self.broker or os.environ.get(BROKER_VARIABLE)) == _IN_ONE_PROCESS
+        broker = self.broker or os.environ.get(BROKER_VARIABLE)
+        url = self.url if self.url is not None else os.environ.get(_REDIS_URL)
+        return broker == _MEMORY or (broker == _REDIS and url == _TEMPORARY_SERVER)
 
     def run(self, operation: Callable[[FairDispatcher], Awaitable[T]]) -> T:
         """Run the operation on an open dispatcher, which is closed then."""
