@@ -141,6 +141,7 @@ def assemble(settings: RabbitMQSettings, name: str) -> Parts:
 
     subscriptions.on_change = receiver.news.tell
     scheduler.is_one_of_many = lambda: len(journal.replica.writers.live()) > FEW_DISPATCHERS
+    scheduler.is_alone = is_alone
     scheduler.stays_here = stays_here
 
     retirement = Retirement(

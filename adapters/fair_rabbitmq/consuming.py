@@ -235,15 +235,29 @@ class Consumers:
             except TimeoutError:
                 return
 
-    async def refill(self, sources: Sequence[tuple[Source, int]]) -> None:
+    async def refill(self, sources: Sequence[tuple[Source, int]], *, is_alone: bool) -> None:
         """Return when each source's buffer holds something again, and what is awaited, or its queue is empty.
 
-        For many at once: a few round trips for all of them.
+        For many at once: a few round trips for all of them. is_alone: whether nobody else consumes.
         """
+        if any(source.awaited for source, _ in sources):
+            await self._until_pushed([source for source, _ in sources], is_alone)
         asleep = [source for source, _ in sources if source.has_room and (source.lacks or source.awaited)]
         if asleep:
             await self._until_settled(asleep)
         await self.begin([(source, wanted) for source, wanted in sources if source.lacks])
+
+    async def _until_pushed(self, sources: Sequence[Source], is_alone: bool) -> None:
+        """Return when what the broker has sent is here: all that is awaited, almost certainly.
+
+        What hasn't come then others will have got, if there are any; asking each queue would cost them more
+        than it is worth.
+        """
+        awaited = [source.awaited for source in sources]
+        await (await self.open()).sync()
+        for source, expected in zip(sources, awaited, strict=True):
+            if not is_alone and source.awaited == expected:
+                source.awaited = None
 
     async def end(self, sources: Sequence[Source] | None = None) -> int:
         """Consume these queues, or all, no longer, and give back what came from them, at its old place.

@@ -50,6 +50,7 @@ class Scheduler:
         self._newcomers: set[str] = set()
         self._unsure: dict[str, Source] = {}  # in the ring without a message here; their queues may have more
         self.is_one_of_many: Callable[[], bool] = lambda: False
+        self.is_alone: Callable[[], bool] = lambda: True
         self.stays_here: Callable[[], bool] = lambda: False
 
     def has_news_of(self, customer: str) -> None:
@@ -101,6 +102,7 @@ class Scheduler:
             if customer is None:
                 return
             arrival = buffers.take(customer)
+            self._unsure.pop(customer, None)
             taken.append(arrival)
             if arrival.decodable:
                 self._ring.charge(arrival.stored.cost)
@@ -119,7 +121,8 @@ class Scheduler:
         left, known = share(wanted, len(self._ring)), self._consumers.sources
         sources = {id(one): one for one in self._unsure.values() if known.get(one.owner) is one}
         await self._consumers.refill(
-            [(source, max(left, self._subscriptions.ahead(source))) for source in sources.values()]
+            [(source, max(left, self._subscriptions.ahead(source))) for source in sources.values()],
+            is_alone=self.is_alone(),
         )
         unsure, self._unsure = self._unsure, {}
         for customer in unsure:
@@ -131,10 +134,9 @@ class Scheduler:
         self._buffers.by_customer.pop(customer, None)
 
     def _head_cost(self, customer: str) -> int | None:
-        buffer = self._buffers.by_customer.get(customer)
-        head = buffer.head() if buffer is not None else None
         if self._policies.is_paused(customer):
             return None
+        head = self._head(customer)
         if head is None:
             if customer in self._unsure or self._is_late(customer):
                 raise _MayHaveMore
@@ -149,6 +151,10 @@ class Scheduler:
         self._unsure[customer] = source
         return True
 
+    def _head(self, customer: str) -> Arrival | None:
+        buffer = self._buffers.by_customer.get(customer)
+        return buffer.head() if buffer is not None else None
+
     def _source_of(self, customer: str) -> Source | None:
         return self._consumers.sources.get(self._topology.owner_of(customer))
 
@@ -157,9 +163,14 @@ class Scheduler:
             return
         heads = []
         for customer in self._newcomers:
-            first = self._first_of(customer)
-            if first is not None and not self._policies.is_paused(customer):
-                heads.append((place_of(first), customer))
+            if self._policies.is_paused(customer):
+                continue
+            head, source = self._head(customer), self._source_of(customer)
+            if head is not None:
+                heads.append((place_of(head.id), customer))
+            elif source is not None and source.awaited is not None:
+                heads.append((place_of(source.awaited), customer))
+                self._unsure[customer] = source
         self._newcomers.clear()
         heads.sort()
         if not len(self._ring) and self.is_one_of_many():
@@ -168,15 +179,6 @@ class Scheduler:
             heads = heads[start:] + heads[:start]
         for _, customer in heads:
             self._ring.join(customer)
-
-    def _first_of(self, customer: str) -> str | None:
-        """Return the id of the customer's next message, here or on its way."""
-        buffer = self._buffers.by_customer.get(customer)
-        head = buffer.head() if buffer is not None else None
-        if head is not None:
-            return head.id
-        source = self._source_of(customer)
-        return source.awaited if source is not None else None
 
     def put_back(self, arrivals: Sequence[Arrival]) -> None:
         """Put in again what was taken and not handed over, as if it had not been taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -45,14 +46,20 @@ class SlowWay:
 
 
 @pytest.fixture(params=[0, 1], ids=["queue per customer", "shared queue"])
-async def dispatcher(
-    request: pytest.FixtureRequest, rabbitmq: LocalRabbitMQ, namespace: str
-) -> AsyncIterator[FairDispatcher]:
-    settings = RabbitMQSettings.load(
+def settings(request: pytest.FixtureRequest, rabbitmq: LocalRabbitMQ, namespace: str) -> RabbitMQSettings:
+    return RabbitMQSettings.load(
         url=rabbitmq.url, namespace=namespace, timeout_seconds=5.0, quantum=1, hashed_queues=request.param
     )
-    async with FairDispatcher(RabbitMQAdapter(settings), settings) as dispatcher:
-        yield dispatcher
+
+
+@pytest.fixture(params=["alone", "beside another"])
+async def dispatcher(
+    request: pytest.FixtureRequest, settings: RabbitMQSettings
+) -> AsyncIterator[FairDispatcher]:
+    async with AsyncExitStack() as stack:
+        if request.param != "alone":
+            await stack.enter_async_context(FairDispatcher(RabbitMQAdapter(settings), settings))
+        yield await stack.enter_async_context(FairDispatcher(RabbitMQAdapter(settings), settings))
 
 
 @pytest.fixture
