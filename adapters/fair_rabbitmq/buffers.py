@@ -19,8 +19,8 @@ class Source:
     """A queue that is consumed, or may be. tag: of the consumer, None when it isn't consumed.
 
     outstanding: what the present consumer got and hasn't settled. full: it had no room for more since
-    the queue was last known to be empty. newest: id of what came last from it. awaited: id of what this
-    dispatcher has published last, as long as that isn't known to be here, or with others.
+    the queue was last known to be empty. newest: id of what came last of what this dispatcher has published.
+    awaited: id of what it has published last, as long as that isn't known to be here, or with others.
     cost: of its messages, a moving average. broken_until: left alone until then (monotonic seconds), since
     the broker didn't answer for it. missing: the queue seems to be deleted.
     """
@@ -64,9 +64,11 @@ class Source:
 
     def expects(self, message_id: str) -> bool:
         """Note that this message was stored by this dispatcher; tell whether it is still to come."""
-        if self.tag is None or place_of(self.newest) >= place_of(message_id):
+        place = place_of(message_id)
+        if self.tag is None or place_of(self.newest) >= place:
             return False
-        self.awaited = message_id
+        if self.awaited is None or place_of(self.awaited) < place:
+            self.awaited = message_id
         return True
 
 

@@ -32,7 +32,7 @@ from fair_rabbitmq.publishing import Publisher
 from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.receipts import Receipts
 from fair_rabbitmq.receiving import Receiver
-from fair_rabbitmq.records import DUE, REDRIVEN, letter_of
+from fair_rabbitmq.records import DUE, REDRIVEN, Ids, letter_of
 from fair_rabbitmq.registry import Registry
 from fair_rabbitmq.retirement import Retirement
 from fair_rabbitmq.scheduling import Scheduler
@@ -83,7 +83,8 @@ def assemble(settings: RabbitMQSettings, name: str) -> Parts:
     journal = Journal(connections, topology.journal, dispatcher=name, timeout_seconds=timeout)
     line = Line(connections.publisher, confirms=False)
     registry = Registry(topology, journal, line)
-    publisher = Publisher(connections.publisher, topology, registry, settings.dedup_window)
+    ids = Ids()
+    publisher = Publisher(connections.publisher, topology, registry, ids, settings.dedup_window)
     delays = Delays(
         connections, journal, topology.delays, partial(publisher.republish, came=DUE), timeout_seconds=timeout
     )
@@ -116,7 +117,7 @@ def assemble(settings: RabbitMQSettings, name: str) -> Parts:
     consumer_line = Line(connections.consumer, confirms=False)
     queues = Queues(connections.consumer, consumer_line)
     consumers = Consumers(
-        connections.consumer, queues, settings.max_buffered, on_arrival, on_lost, on_cancelled
+        connections.consumer, queues, ids, settings.max_buffered, on_arrival, on_lost, on_cancelled
     )
     policies = Policies(journal)
     subscriptions = Subscriptions(

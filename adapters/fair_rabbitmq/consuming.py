@@ -16,7 +16,7 @@ from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.buffers import Arrival, Buffers, Source
 from fair_rabbitmq.connection import Link
 from fair_rabbitmq.queues import Queues
-from fair_rabbitmq.records import Stored, read
+from fair_rabbitmq.records import Ids, Stored, read
 from fair_rabbitmq.session import Session
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Consumers:
         self,
         link: Link,
         queues: Queues,
+        published_here: Ids,
         max_buffered: int,
         on_arrival: Callable[[str], None],
         on_lost: Callable[[Session], None],
@@ -48,6 +49,7 @@ class Consumers:
     ) -> None:
         self._link = link
         self._queues = queues
+        self._published_here = published_here
         self._max_buffered = max_buffered
         self._on_arrival = on_arrival
         self._on_lost = on_lost
@@ -125,7 +127,7 @@ class Consumers:
         session.note(arrival)
         if deliver.redelivered:
             self._queues.came_again(source.queue)
-        else:
+        elif not stored.came and self._published_here.made(stored.id):
             source.newest = stored.id
             if source.awaited == stored.id:
                 source.awaited = None

@@ -80,13 +80,18 @@ class Publisher:
     """
 
     def __init__(
-        self, link: Link, topology: Topology, registry: Registry, dedup_window_seconds: float
+        self,
+        link: Link,
+        topology: Topology,
+        registry: Registry,
+        ids: Ids,
+        dedup_window_seconds: float,
     ) -> None:
         self._link = link
         self._line = Line(link, confirms=True)
         self._topology = topology
         self._registry = registry
-        self._ids = Ids()
+        self._ids = ids
         self._dedup = Dedup(dedup_window_seconds)
         self._sending: set[asyncio.Task[None]] = set()
         self.on_publish: Callable[[str], None] = lambda owner: None

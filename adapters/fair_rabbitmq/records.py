@@ -26,7 +26,7 @@ class Ids:
     """Makes ids of messages: unique, and growing for one publisher. They tell the time of publishing."""
 
     def __init__(self) -> None:
-        self._publisher = os.urandom(5).hex()
+        self._suffix = "-" + os.urandom(5).hex()
         self._last_ms = 0
         self._count = 0
 
@@ -36,7 +36,11 @@ class Ids:
         if now > self._last_ms:
             self._last_ms = now
         self._count += 1
-        return f"{self._last_ms}-{self._count}-{self._publisher}"
+        return f"{self._last_ms}-{self._count}{self._suffix}"
+
+    def made(self, message_id: str) -> bool:
+        """Tell whether this is one of these ids."""
+        return message_id.endswith(self._suffix)
 
 
 def published_at(message_id: str) -> datetime:

@@ -22,15 +22,16 @@ from fair_rabbitmq.leases import Leases
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.peers import Peers, Request
 from fair_rabbitmq.queues import Queues
-from fair_rabbitmq.subscriptions import Subscriptions
+from fair_rabbitmq.subscriptions import LEAVE_SECONDS, Subscriptions
 from fair_rabbitmq.topology import Topology
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _MOST_AT_ONCE = 50
-# What was found out about a queue counts for so long; a process that stood still begins anew.
-_FRESH_SECONDS = 0.5
+# What was found out about a queue counts for so long since all were asked to leave it; a process that stood
+# still begins anew.
+_FRESH_SECONDS = LEAVE_SECONDS - 1
 
 
 class Retirement:
@@ -144,28 +145,29 @@ class Retirement:
         """Delete a retired queue if nobody has anything of it; else everybody goes on with it."""
         request: Request = {"owner": one.name, "generation": one.oldest}
         peers = len(self._journal.replica.writers.live()) - 1
+        since = time.monotonic()
         try:
             answers = await self._peers.ask_all("leave", request)
             answers.append(await self._leave_for_peer(request))
             if len(answers) > peers and not any(answer["held"] for answer in answers):
-                await self._delete(one)
+                await self._delete(one, since)
+            await self._stay_for_peer(request)
         except DispatcherError as error:
+            # Whoever isn't told to stay does so a little later.
             log.debug("an idle queue stays for now: %s", error)
-        await self._stay_for_peer(request)
         await self._peers.ask_all("stay", request)
 
-    async def _delete(self, one: KnownCustomer) -> None:
+    async def _delete(self, one: KnownCustomer, since: float) -> None:
         # Unbound again: somebody may have bound it who heard of the retirement too late.
         queue = self._queue(one)
         key, exchange = self._topology.key(one.name), self._topology.exchange
         await self._line.call([Queue.Unbind(queue=queue, exchange=exchange, routing_key=key)])
-        checked_at = time.monotonic()
         (ready,) = await self._queues.ready_counts([queue])
         await self._journal.barrier()
         now = self._journal.replica.customer(one.name)
         if ready or now is None or now.oldest != one.oldest or now.retired < one.oldest:
             return
-        if time.monotonic() - checked_at > _FRESH_SECONDS:
+        if time.monotonic() - since > _FRESH_SECONDS:
             return
         await self._line.call([Queue.Delete(queue=queue)])
         await self._journal.append(CustomerRemoved(one.name, one.oldest))
@@ -176,9 +178,11 @@ class Retirement:
         return {"held": len(self._leases.of_customer(owner))}
 
     async def _stay_for_peer(self, request: Request) -> Request:
+        owner = str(request["owner"])
+        left_until = self._subscriptions.left_until(owner)
         # Who hasn't heard yet that the queue was deleted would consume it, and lose its session by that.
         await self._journal.barrier()
-        self._subscriptions.stay(str(request["owner"]))
+        self._subscriptions.stay(owner, left_until)
         return {}
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from fair_rabbitmq.subscriptions import Subscriptions, share
 from fair_rabbitmq.topology import Topology
 
 _SWEPT = 100
+# What is published here without end could be waited for without end.
+_CHOOSING_SECONDS = 0.1
 
 
 class _MayHaveMore(Exception):
@@ -92,11 +95,14 @@ class Scheduler:
 
     async def _choose(self, wanted: int, taken: list[Arrival]) -> None:
         buffers = self._buffers
+        until = time.monotonic() + _CHOOSING_SECONDS
         while len(taken) < wanted:
             self._join_newcomers()
             try:
                 customer = self._ring.next_customer(self._head_cost)
             except _MayHaveMore:
+                if taken and time.monotonic() > until:
+                    return
                 await self._look_into_queues(wanted - len(taken))
                 continue
             if customer is None:
@@ -135,6 +141,7 @@ class Scheduler:
 
     def _head_cost(self, customer: str) -> int | None:
         if self._policies.is_paused(customer):
+            self._unsure.pop(customer, None)
             return None
         head = self._head(customer)
         if head is None:

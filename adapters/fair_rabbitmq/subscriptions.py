@@ -22,7 +22,7 @@ from fair_rabbitmq.topology import Topology
 log = logging.getLogger(__name__)
 
 _REMOVING_SECONDS = 1.0
-_LEAVE_SECONDS = 3.0
+LEAVE_SECONDS = 3.0
 
 
 class Subscriptions:
@@ -104,8 +104,12 @@ class Subscriptions:
             await self._consumers.begin([(source, max(need, self.ahead(source))) for source in empty])
 
     def _skips(self, owner: str) -> bool:
-        if self._leaving and self._leaving.get(owner, 0.0) > time.monotonic():
-            return True
+        left_until = self._leaving.get(owner)
+        if left_until is not None:
+            if left_until > time.monotonic():
+                self._try_again_at = min(self._try_again_at, left_until)
+                return True
+            del self._leaving[owner]
         source = self._consumers.sources.get(owner)
         if source is not None and source.broken_until and source.broken_until > time.monotonic():
             self._try_again_at = min(self._try_again_at, source.broken_until)
@@ -182,7 +186,7 @@ class Subscriptions:
 
     async def leave(self, owner: str) -> None:
         """Consume this owner's queue no longer, for a few seconds at most; give back what came from it."""
-        self._leaving[owner] = time.monotonic() + _LEAVE_SECONDS
+        self._leaving[owner] = time.monotonic() + LEAVE_SECONDS
         source = self._consumers.sources.get(owner)
         if source is None:
             return
@@ -190,9 +194,14 @@ class Subscriptions:
             self._stale = True
             await self._consumers.end([source])
 
-    def stay(self, owner: str) -> None:
-        """Consume the owner's queue again."""
-        if self._leaving.pop(owner, None) is not None:
+    def left_until(self, owner: str) -> float | None:
+        """Return what `stay` needs, which tells this leaving from a later one; None if there is none."""
+        return self._leaving.get(owner)
+
+    def stay(self, owner: str, left_until: float | None) -> None:
+        """Consume the owner's queue again, unless it was left anew."""
+        if left_until is not None and self._leaving.get(owner) == left_until:
+            del self._leaving[owner]
             self._stale = True
             self.on_change()
 

@@ -68,7 +68,7 @@ class TestRemoval:
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
         """After the lease its neighbours come to another consumer, it doesn't, in its second attempt too."""
-        first, second = [await harness.open(namespace, lease_seconds=0.3) for _ in range(2)]
+        first, second = [await harness.open(namespace, lease_seconds=1.0) for _ in range(2)]
         await first.publish(messages("a", 4))
         for gone, dispatcher in enumerate((first, second)):
             held = await collect(dispatcher, 4 - gone, deadline)
@@ -78,18 +78,18 @@ class TestRemoval:
         rest = await collect(first, 2, deadline)
         assert [place_of(delivery) for delivery in rest] == [2, 3]
         await first.ack(rest)
-        await assert_nothing(second, seconds=0.6)
+        await assert_nothing(second, seconds=1.3)
         await assert_clean(harness, namespace, second)
 
     async def test_c9_the_customer_goes_on(
         self, harness: Harness, namespace: str, deadline: Deadline
     ) -> None:
         """When all that a customer had leased vanished, its next messages are delivered and counted."""
-        dispatcher = await harness.open(namespace, lease_seconds=0.3)
+        dispatcher = await harness.open(namespace, lease_seconds=1.0)
         await dispatcher.publish(messages("a", 3))
         for delivery in await collect(dispatcher, 3, deadline):
             await harness.remove_leased(namespace, delivery)
-        await assert_nothing(dispatcher, seconds=0.6)
+        await assert_nothing(dispatcher, seconds=1.3)
         await dispatcher.publish(messages("a", 2))
         held = await one(dispatcher, deadline)
         await assert_backlog(dispatcher, "a", ready=1, leased=1)

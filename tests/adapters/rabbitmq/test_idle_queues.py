@@ -9,11 +9,13 @@ from functools import partial
 
 import pytest
 
-from broker_core import FairDispatcher, Message
+from broker_core import Delivery, FairDispatcher, Message
 from broker_core.conformance.polling import Deadline
+from broker_core.errors import BrokerUnavailable
 from fair_rabbitmq.adapter import RabbitMQAdapter
 from fair_rabbitmq.composition import Parts
 from fair_rabbitmq.journal.events import Record
+from fair_rabbitmq.peers import Request
 from fair_rabbitmq.settings import RabbitMQSettings
 from tests.servers.interface import BrokerServer
 
@@ -119,3 +121,33 @@ async def hear_late(
 ) -> None:
     await asyncio.sleep(0.1)
     await take_in(records)
+
+
+async def test_who_is_never_told_to_stay_consumes_again(
+    pair: tuple[FairDispatcher, FairDispatcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = pair
+
+    async def lost(*_: object) -> Request:
+        raise BrokerUnavailable("the journal doesn't come back in time")
+
+    for dispatcher in pair:
+        monkeypatch.setattr(parts_of(dispatcher).retirement, "_stay_for_peer", lost)
+        parts_of(dispatcher).peers.handle("stay", lost)
+    await first.publish([Message("a"), Message("busy")])
+    await first.ack(await first.receive(2, wait=5))
+    received: list[Delivery] = []
+
+    async def consume() -> None:
+        while True:
+            received.extend(await second.receive(10, wait=1))
+
+    consuming = asyncio.create_task(consume())
+    try:
+        await Deadline(20).until(lambda: is_going(first, "a"), "a queue that is being removed")
+        await first.publish(Message("a", b"next"))
+        await Deadline(20).until(lambda: bool(received), "a message of the next queue")
+    finally:
+        consuming.cancel()
+        await asyncio.wait([consuming])
+    assert [delivery.message.payload for delivery in received] == [b"next"]
