@@ -142,9 +142,10 @@ async def test_cancelling_after_stop_still_raises() -> None:
 
 async def test_a_handler_that_will_not_end_does_not_keep_it(caplog: pytest.LogCaptureFixture) -> None:
     dispatcher, _ = mortal()
-    done = asyncio.Event()
+    started, done = asyncio.Event(), asyncio.Event()
 
     async def handle(_: Delivery) -> None:
+        started.set()
         while not done.is_set():
             try:
                 await done.wait()
@@ -155,7 +156,7 @@ async def test_a_handler_that_will_not_end_does_not_keep_it(caplog: pytest.LogCa
         await publish(dispatcher, 1)
         hindered = Worker(dispatcher, handle, grace_seconds=0)
         running = asyncio.create_task(hindered.run())
-        await until(lambda: dispatcher.counts["received"] == 1)
+        await until(started.is_set)
         hindered.stop()
         async with asyncio.timeout(8):
             await running
