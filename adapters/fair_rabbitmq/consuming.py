@@ -150,10 +150,16 @@ class Consumers:
 
     # Beginning and ending.
 
-    def _ahead(self, wanted: int) -> int:
-        """Bound how many messages of a source are fetched ahead."""
-        fair = max(1, self._max_buffered // max(1, len(self._by_tag) or 1))
-        return max(1, min(max(wanted, _FEWEST_AHEAD), _MOST_AHEAD, fair))
+    def _ahead(self, source: Source, wanted: int, consumed: int, granted: int) -> int:
+        """Bound how many messages of a source are fetched ahead.
+
+        Half of what may be held is shared by all, the other half is for those that turned out to be busy:
+        many that are idle shouldn't make each visit of a few take several round trips.
+        """
+        most = self._max_buffered // (2 * consumed)
+        if source.tag is not None:
+            most = max(most, self._max_buffered - granted)
+        return max(1, min(max(wanted, _FEWEST_AHEAD), _MOST_AHEAD, most))
 
     async def begin(self, sources: Sequence[tuple[Source, int]]) -> None:
         """Consume these queues, each fetching so much ahead, anew where they are consumed already.
@@ -163,6 +169,9 @@ class Consumers:
         if not sources:
             return
         session = await self.open()
+        replaced = [source.tag for source, _ in sources if source.tag is not None]
+        before = [source.prefetch for source in self.sources.values() if source.tag is not None]
+        consumed, granted = len(before) + len(sources) - len(replaced), sum(before)
         for start in range(0, len(sources), _FRAMES_AT_ONCE):
             part = sources[start : start + _FRAMES_AT_ONCE]
             frames: list[Frame] = []
@@ -170,7 +179,9 @@ class Consumers:
             for source, wanted in sorted(part, key=lambda one: one[1]):
                 if source.tag is not None:
                     frames.append(Basic.Cancel(consumer_tag=source.tag))
-                prefetch = self._ahead(wanted)
+                    granted -= source.prefetch
+                prefetch = self._ahead(source, wanted, consumed, granted)
+                granted += prefetch
                 if prefetch != session.prefetch:
                     session.prefetch = prefetch
                     frames.append(Basic.Qos(prefetch_count=prefetch))
@@ -181,6 +192,8 @@ class Consumers:
                 owners += [source] * (len(frames) - len(owners))
             await self._call_for(session, frames, owners)
         await self._until_settled([source for source, _ in sources])
+        for old in replaced:
+            self._by_tag.pop(old, None)
 
     async def _call_for(self, session: Session, frames: Sequence[Frame], owners: Sequence[Source]) -> None:
         """Call, and if an answer doesn't come leave the queue alone that it is about: others may be well."""

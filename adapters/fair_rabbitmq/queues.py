@@ -16,7 +16,7 @@ from fair_rabbitmq.buffers import Arrival, Source
 from fair_rabbitmq.connection import Link
 from fair_rabbitmq.line import Line
 
-_RETURN_SECONDS = 0.3
+_RETURN_SECONDS = 1.0
 _LOOK_SECONDS = 0.005
 _QUEUES_AT_ONCE = 500
 

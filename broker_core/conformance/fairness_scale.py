@@ -41,6 +41,7 @@ async def fastest_receive(dispatcher: FairDispatcher, count: int, deadline: Dead
 class TestFairnessAtScale:
     """Thousands of customers, and more consumers than customers."""
 
+    @pytest.mark.deadline(150)  # making thousands of queues takes its time
     async def test_f11_many_customers_cost_no_more_than_few(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size
     ) -> None:
