@@ -42,6 +42,7 @@ class TestFairnessAtScale:
     """Thousands of customers, and more consumers than customers."""
 
     @pytest.mark.deadline(150)  # making thousands of queues takes its time
+    @pytest.mark.timeout(180)
     async def test_f11_many_customers_cost_no_more_than_few(
         self, harness: Harness, namespace: str, deadline: Deadline, size: Size
     ) -> None:
