@@ -71,6 +71,11 @@ class Source:
             self.awaited = message_id
         return True
 
+    def give_up(self, awaited: str | None) -> None:
+        """Wait for this message no longer: it is here, or with others. Later ones are waited for still."""
+        if self.awaited == awaited:
+            self.awaited = None
+
 
 @dataclass(slots=True, eq=False)
 class Arrival:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
-from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
 from pamqp.commands import Basic
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.buffers import Arrival, Buffers, Source
 from fair_rabbitmq.connection import Link
+from fair_rabbitmq.errors import is_about_a_missing_queue
 from fair_rabbitmq.queues import Queues
 from fair_rabbitmq.records import Ids, Stored, read
 from fair_rabbitmq.session import Session
@@ -129,8 +129,7 @@ class Consumers:
             self._queues.came_again(source.queue)
         elif not stored.came and self._published_here.made(stored.id):
             source.newest = stored.id
-            if source.awaited == stored.id:
-                source.awaited = None
+            source.give_up(stored.id)
         source.cost += (stored.cost - source.cost) / 8
         if tag == source.tag:
             source.outstanding += 1
@@ -206,7 +205,7 @@ class Consumers:
                 if stuck is not None:
                     log.warning("the broker can't serve one of the queues: it is left alone for a while")
                     stuck.broken_until = time.monotonic() + _BROKEN_SECONDS
-            if isinstance(error.__cause__, ChannelNotFoundEntity):
+            if is_about_a_missing_queue(error):
                 for owner, answer in zip(owners, answered, strict=False):
                     if answer.done() and answer.exception() is not None:
                         owner.missing = True
@@ -226,8 +225,7 @@ class Consumers:
             for source, ready, expected in zip(waiting, counts, awaited, strict=True):
                 if not ready and source.outstanding < source.prefetch:
                     source.full = False
-                    if source.awaited == expected:
-                        source.awaited = None
+                    source.give_up(expected)
                 elif ready and (not source.buffered or (source.awaited is not None and source.has_room)):
                     left.append(source)
             waiting = [source for source in left if source.tag is not None]
@@ -270,9 +268,9 @@ class Consumers:
         """
         awaited = [source.awaited for source in sources]
         await (await self.open()).sync()
-        for source, expected in zip(sources, awaited, strict=True):
-            if not is_alone and source.awaited == expected:
-                source.awaited = None
+        if not is_alone:
+            for source, expected in zip(sources, awaited, strict=True):
+                source.give_up(expected)
 
     async def end(self, sources: Sequence[Source] | None = None) -> int:
         """Consume these queues, or all, no longer, and give back what came from them, at its old place.

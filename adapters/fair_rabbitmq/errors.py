@@ -37,6 +37,11 @@ def to_dispatcher_error(error: BaseException) -> DispatcherError:
     return BrokerUnavailable(f"RabbitMQ can't be reached or doesn't answer in time ({type(error).__name__})")
 
 
+def is_about_a_missing_queue(error: BaseException) -> bool:
+    """Tell whether an error that was raised `from` the client's says that a queue doesn't exist."""
+    return isinstance(error.__cause__, exceptions.ChannelNotFoundEntity)
+
+
 def _is_distrust(error: BaseException | None) -> bool:
     # aiormq raises an error of its own and keeps this one as its cause.
     while error is not None:

@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
 from pamqp.commands import Queue
 
 from broker_core.errors import BrokerUnavailable
 from fair_rabbitmq.buffers import Arrival, Source
 from fair_rabbitmq.connection import Link
+from fair_rabbitmq.errors import is_about_a_missing_queue
 from fair_rabbitmq.line import Line
 
 _RETURN_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Queues:
         try:
             (answer,) = await self._line.call([Queue.Declare(queue=queue, passive=True)])
         except BrokerUnavailable as error:
-            if isinstance(error.__cause__, ChannelNotFoundEntity):
+            if is_about_a_missing_queue(error):
                 return 0
             raise
         return _count(answer)
@@ -63,7 +63,7 @@ class Queues:
             try:
                 await self._line.call([Queue.Declare(queue=one.queue, passive=True) for one in part])
             except BrokerUnavailable as error:
-                if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                if not is_about_a_missing_queue(error):
                     raise
                 for one in part:
                     one.missing = one.missing or not await self._exists(one.queue)
@@ -72,7 +72,7 @@ class Queues:
         try:
             await self._line.call([Queue.Declare(queue=queue, passive=True)])
         except BrokerUnavailable as error:
-            if isinstance(error.__cause__, ChannelNotFoundEntity):
+            if is_about_a_missing_queue(error):
                 return False
             raise
         return True

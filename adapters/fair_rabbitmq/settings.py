@@ -56,7 +56,7 @@ class RabbitMQSettings(DispatcherSettings):
         validation_alias="FAIRDISPATCH_RABBITMQ_MAX_BUFFERED",
         ge=100,
         le=1_000_000,
-        description="most messages that a dispatcher holds before they are handed over",
+        description="about how many messages a dispatcher holds at most before they are handed over",
     )
     linger_seconds: float = Field(
         0.15,

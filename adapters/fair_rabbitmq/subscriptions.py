@@ -7,12 +7,12 @@ import math
 import time
 from collections.abc import Callable, Collection
 
-from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.base import Frame
 
 from broker_core.errors import BrokerUnavailable
 from fair_rabbitmq.buffers import Source
 from fair_rabbitmq.consuming import Consumers
+from fair_rabbitmq.errors import is_about_a_missing_queue
 from fair_rabbitmq.journal.stream import Journal
 from fair_rabbitmq.line import Line
 from fair_rabbitmq.policies import Policies
@@ -79,7 +79,7 @@ class Subscriptions:
             try:
                 await self._consume_changed(wanted)
             except BrokerUnavailable as error:
-                if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                if not is_about_a_missing_queue(error):
                     raise
                 await self._consume_changed(wanted, look_first=True)
         except BaseException:

@@ -12,13 +12,13 @@ from typing import Any, Self
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as RawChannel
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
+from aiormq.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from broker_core.errors import BrokerUnavailable, DispatcherError
 from fair_rabbitmq.ending import begin, cancelling_passes
-from fair_rabbitmq.errors import CLIENT_ERRORS, to_dispatcher_error
+from fair_rabbitmq.errors import CLIENT_ERRORS, is_about_a_missing_queue, to_dispatcher_error
 from fair_rabbitmq.journal.channels import Channels
 
 _CLOSE_SECONDS = 0.2
@@ -68,7 +68,7 @@ async def declare_queue(
         try:
             await _declare_once(channels, name, arguments, timeout_seconds)
         except BrokerUnavailable as error:
-            if not isinstance(error.__cause__, ChannelNotFoundEntity) or clock() > give_up_at:
+            if not is_about_a_missing_queue(error) or clock() > give_up_at:
                 raise
             await asyncio.sleep(_RECOVERY_PAUSE_SECONDS)
         else:
